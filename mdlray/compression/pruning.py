@@ -1,0 +1,108 @@
+"""Iterative pruning of a stack, each member at its own times and to its own sparsity, with exact counts.
+
+After step i of k the sparsity of a member is
+
+    s_i = S · (i / k)^(1 / c)                       (Baktash et al. 2019, §3.2)
+
+The steps lie evenly, in optimisation steps, from the end of `first_pruning_epoch` to the end of `last_pruning_epoch`;
+between them and after the last the network is retrained. A step removes exactly round(s_i · n) of n weights, those of
+lowest saliency, ties by position; a weight once removed stays removed.
+
+Axes: M members, D members that are due, W all weights of a member in one row.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mdlray.compression.saliency import get_saliency
+from mdlray.models import Family, Parameters, prunable
+from mdlray.spec import CompressionSpec, TrialSpec
+from mdlray.training import Examples
+
+
+def sparsity_after(step: int, spec: CompressionSpec) -> float:
+    """Fraction of the weights that is gone after pruning step 1..k."""
+    return spec.pruning_ratio * (step / spec.num_pruning_steps) ** (1 / spec.pruning_exponent)
+
+
+def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, float]:
+    """Optimisation steps done to the sparsity reached then; of steps that coincide the last counts."""
+    if spec.pruning_ratio == 0:
+        return {}
+    epochs = spec.last_pruning_epoch - spec.first_pruning_epoch
+    intervals = max(spec.num_pruning_steps - 1, 1)
+    first_step = spec.num_pruning_steps if spec.num_pruning_steps == 1 else 1
+    return {
+        max(
+            1, round(steps_per_epoch * (spec.last_pruning_epoch - epochs * (spec.num_pruning_steps - i) / intervals))
+        ): (sparsity_after(i, spec))
+        for i in range(first_step, spec.num_pruning_steps + 1)
+    }
+
+
+class Pruner:
+    """The hook of the training loop: removes weights when a member is due and keeps removed weights at zero."""
+
+    def __init__(self, family: Family, members: Sequence[TrialSpec], examples: Examples, steps_per_epoch: int):
+        self.family = family
+        self.examples = examples
+        self.members = [spec.compression for spec in members]
+        self.masks: Parameters | None = None
+        self.due: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        for member, spec in enumerate(self.members):
+            get_saliency(spec.method)
+            for time, sparsity in pruning_times(spec, steps_per_epoch).items():
+                self.due[time].append((member, sparsity))
+
+    def __call__(self, steps_done: int, parameters: Parameters) -> None:
+        """Prune whoever is due after this many optimisation steps, and zero what has been removed."""
+        weights = [parameters[index] for index in prunable(parameters)]
+        if steps_done in self.due:
+            self.masks = self.masks or [torch.ones_like(weight) for weight in weights]
+            groups: dict[tuple[str, int, str], list[tuple[int, float]]] = defaultdict(list)
+            for member, sparsity in self.due[steps_done]:
+                spec = self.members[member]
+                groups[spec.method, spec.saliency_examples, spec.scope].append((member, sparsity))
+            for (method, num_examples, scope), due in groups.items():
+                chosen = torch.tensor([member for member, _ in due], device=weights[0].device)
+                subset = [parameter[chosen] for parameter in parameters]
+                saliency = get_saliency(method)(self.family, subset, self.examples, num_examples)
+                new = remove(saliency, [mask[chosen] for mask in self.masks], [s for _, s in due], scope)
+                for mask, rows in zip(self.masks, new, strict=True):
+                    mask[chosen] = rows
+        if self.masks is not None:
+            for weight, mask in zip(weights, self.masks, strict=True):
+                weight.mul_(mask)
+
+
+def remove(saliency: Parameters, masks: Parameters, sparsities: Sequence[float], scope: str) -> Parameters:
+    """New masks (1 kept, 0 removed) in which member d has exactly round(sparsities[d] · n) weights removed.
+
+    Removed weights stay removed even where the sparsity asked for is lower than what has been reached.
+    """
+    groups = [list(range(len(masks)))] if scope == "global" else [[index] for index in range(len(masks))]
+    new = [torch.empty_like(mask) for mask in masks]
+    for group in groups:
+        scores_DW = torch.cat([_ranked(saliency[i], masks[i]) for i in group], dim=1)
+        kept_DW = _keep_highest(scores_DW, sparsities)
+        widths = [masks[i][0].numel() for i in group]
+        for i, part_DW in zip(group, kept_DW.split(widths, dim=1), strict=True):
+            new[i] = part_DW.view_as(masks[i]) * masks[i]
+    return new
+
+
+def _ranked(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Saliency with removed weights below everything; a diverged member's nan would otherwise have no rank."""
+    return torch.where(mask > 0, saliency.nan_to_num(0.0), -1.0).flatten(1)
+
+
+def _keep_highest(scores_DW: Tensor, sparsities: Sequence[float]) -> Tensor:
+    # A stable sort, because a threshold removes too many where values tie (quantised or dead weights do).
+    order_DW = scores_DW.argsort(dim=1, stable=True)
+    num_weights = scores_DW.shape[1]
+    removed_D1 = torch.tensor([[round(sparsity * num_weights)] for sparsity in sparsities], device=scores_DW.device)
+    kept_by_rank_DW = torch.arange(num_weights, device=scores_DW.device) >= removed_D1
+    return torch.zeros_like(scores_DW).scatter_(1, order_DW, kept_by_rank_DW.to(scores_DW.dtype))

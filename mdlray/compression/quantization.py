@@ -1,0 +1,109 @@
+"""Few values per layer: weights of one member to symbols and a float16 codebook, by one-dimensional k-means.
+
+    minimise  sum_w min_k (w - c_k)²       over the kept weights of a layer      (Lloyd 1982; Han et al. 2016, §3)
+
+Symbol 0 is the exact zero of pruned weights, symbol k is codebook entry k - 1. In one dimension clusters are
+intervals, so that the optimum is a shortest path (Wang & Song 2011); it is found exactly over at most 512 groups of
+neighbours in rank, and Lloyd's iteration then moves the borders within groups. Both run on prefix sums. Entries that
+round to the same float16 are merged, to zero dropped, so that a codebook carries no entry it does not use.
+
+Axes: W weights of a layer, K codebook entries, G groups of neighbouring weights.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_ITERATIONS = 200
+NUM_GROUPS = 512
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A weight tensor as symbols (0 for zero, else 1 + index) and its codebook, sorted, without zero."""
+
+    symbols: NDArray[np.int64]
+    codebook: NDArray[np.float16]
+
+
+def quantize(weights: NDArray[np.float32], levels: int) -> Quantized:
+    """At most `levels` non-zero values; exact zeros stay zero. ValueError if a weight is not finite in float16."""
+    flat_W = weights.reshape(-1)
+    kept_W = np.flatnonzero(flat_W)
+    symbols_W = np.zeros(flat_W.size, dtype=np.int64)
+    if kept_W.size == 0:
+        return Quantized(symbols_W.reshape(weights.shape), np.zeros(0, np.float16))
+    order_W = np.argsort(flat_W[kept_W], kind="stable")
+    sorted_W = flat_W[kept_W][order_W].astype(np.float64)
+    limit = float(np.finfo(np.float16).max)
+    if not np.isfinite(sorted_W).all() or np.abs(sorted_W).max() > limit:
+        raise ValueError(f"weights must be finite and at most {limit} in size to be quantised.")
+    centers_K = kmeans_sorted(sorted_W, levels)
+    assigned_W = np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)
+    symbols_W[kept_W[order_W]] = assigned_W + 1
+    return settle(symbols_W.reshape(weights.shape), centers_K.astype(np.float16))
+
+
+def settle(symbols: NDArray[np.int64], codebook_K: NDArray[np.float16]) -> Quantized:
+    """The same values with a sorted codebook that has neither zeros, nor doubles, nor unused entries."""
+    values = np.concatenate([np.zeros(1, np.float16), codebook_K])[symbols]
+    used_K = np.unique(values)
+    used_K = used_K[used_K != 0]
+    settled = np.where(values == 0, 0, np.searchsorted(used_K, values) + 1)
+    return Quantized(settled.astype(np.int64), used_K)
+
+
+def dequantize(quantized: Quantized) -> NDArray[np.float32]:
+    """The weights that the symbols stand for, as float32."""
+    entries_K = np.concatenate([np.zeros(1, np.float16), quantized.codebook]).astype(np.float32)
+    return entries_K[quantized.symbols]
+
+
+def kmeans_sorted(sorted_W: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
+    """Centers (at most `levels`, increasing) of small squared error: the optimum over groups, improved by Lloyd."""
+    distinct = np.unique(sorted_W)
+    if distinct.size <= levels:
+        return distinct
+    num_groups = min(sorted_W.size, max(NUM_GROUPS, levels))
+    borders_G = np.arange(num_groups + 1) * sorted_W.size // num_groups
+    sums_W = np.concatenate([[0.0], np.cumsum(sorted_W)])
+    borders_K = borders_G[_best_cuts(sums_W[borders_G], borders_G, levels)]
+    return _lloyd(sorted_W, np.diff(sums_W[borders_K]) / np.diff(borders_K))
+
+
+def squared_error(sorted_W: NDArray[np.float64], centers_K: NDArray[np.float64]) -> float:
+    """Sum of squared distances to the nearest center."""
+    nearest_W = centers_K[np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)]
+    return float(np.square(sorted_W - nearest_W).sum())
+
+
+def _best_cuts(sums_G: NDArray[np.float64], counts_G: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """Where to cut the groups into `levels` intervals of least squared error; first and last border included."""
+    # The sum of squares is the same for every cut, so that maximising sum² / count per interval is enough.
+    sums_GG = sums_G[None, :] - sums_G[:, None]
+    counts_GG = np.maximum(counts_G[None, :] - counts_G[:, None], 1)
+    gain_GG = np.where(np.tri(sums_G.size, dtype=bool), -np.inf, sums_GG**2 / counts_GG)
+    best_G = gain_GG[0]
+    cuts = []
+    for _ in range(levels - 1):
+        total_GG = best_G[:, None] + gain_GG
+        cuts.append(total_GG.argmax(axis=0))
+        best_G = total_GG.max(axis=0)
+    borders = [sums_G.size - 1]
+    for cut_G in reversed(cuts):
+        borders.append(int(cut_G[borders[-1]]))
+    return np.array([0, *reversed(borders)])
+
+
+def _lloyd(sorted_W: NDArray[np.float64], centers_K: NDArray[np.float64]) -> NDArray[np.float64]:
+    sums_W = np.concatenate([[0.0], np.cumsum(sorted_W)])
+    bounds_K = np.empty(0)
+    for _ in range(MAX_ITERATIONS):
+        inner_K = np.searchsorted(sorted_W, (centers_K[1:] + centers_K[:-1]) / 2)
+        new_bounds_K = np.unique(np.concatenate([[0], inner_K, [sorted_W.size]]))
+        if np.array_equal(new_bounds_K, bounds_K):
+            break
+        bounds_K = new_bounds_K
+        centers_K = np.diff(sums_W[bounds_K]) / np.diff(bounds_K)
+    return centers_K

@@ -1,0 +1,56 @@
+"""How much each weight matters: `SALIENCIES` maps a method's name to a ranking; the least salient weights go first.
+
+    none, magnitude: |w|                       (magnitude pruning; Zhu and Gupta 2017, Han et al. 2015)
+    obd:             ½ · ∂²L/∂w² · w²          (Optimal Brain Damage; LeCun, Denker and Solla 1989, eq. 12)
+
+L is the mean loss in nats; its second derivative is the Gauss-Newton diagonal of `mdlray.models.dense`, exact for ReLU
+networks, over the first `saliency_examples` training examples. Optimal Brain Damage assumes a local minimum and no
+interaction between weights. Method `none` never prunes: it is ranked like the others and has nothing to remove.
+
+Axes: M members, and whatever axes a weight tensor has.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import torch
+
+from mdlray.models import Family, Parameters, prunable
+from mdlray.training import Examples
+
+Saliency = Callable[[Family, Parameters, Examples, int], Parameters]
+"""(family, parameters, training examples, how many of them) to one tensor >= 0 per weight tensor."""
+
+CHUNK = 256
+"""Examples per product of the curvature; bounds memory at M · CHUNK · classes · units."""
+
+
+def magnitude(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+    """|w| of every weight."""
+    return [parameters[index].abs() for index in prunable(parameters)]
+
+
+def optimal_brain_damage(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+    """½ h w² in nats per example: the loss expected from deleting each weight alone."""
+    num_examples = min(num_examples, examples.pixels_NP.shape[0])
+    weights = [parameters[index] for index in prunable(parameters)]
+    h = [torch.zeros_like(weight) for weight in weights]
+    for start in range(0, num_examples, CHUNK):
+        chosen = slice(start, min(start + CHUNK, num_examples))
+        for total, mean in zip(h, family.curvature(parameters, examples.inputs(chosen)), strict=True):
+            total.add_(mean, alpha=(chosen.stop - chosen.start) / num_examples)
+    return [diagonal.mul_(weight.square()).mul_(0.5) for diagonal, weight in zip(h, weights, strict=True)]
+
+
+SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "obd": optimal_brain_damage}
+
+
+def get_saliency(method: str) -> Saliency:
+    """The ranking of that method; ValueError lists the known ones."""
+    if method in SALIENCIES:
+        return SALIENCIES[method]
+    others = {entry.name: entry for entry in entry_points(group="mdlray.compressors")}
+    if method in others:
+        saliency: Saliency = others[method].load()
+        return saliency
+    raise ValueError(f"method is {method!r}; known are: {', '.join(sorted([*SALIENCIES, *others]))}.")

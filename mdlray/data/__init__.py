@@ -1,0 +1,25 @@
+"""Data sets as arrays of bytes: files → base images → variant → split → randomized pixels; labels apart.
+
+`load_images(spec.data, seed, root)` gives an `Images` with its three splits one behind the other. Labels in it are
+always true ones; `randomize_labels` is for the caller to apply to `images.labels_N[images.train]`.
+"""
+
+from mdlray.data.backgrounds import backgrounds_digest
+from mdlray.data.download import MissingDataError
+from mdlray.data.images import Images, load_images
+from mdlray.data.randomization import PIXEL_RANDOMIZATIONS, randomize_labels
+from mdlray.data.registry import DATASETS, DatasetSource, check_dataset
+from mdlray.data.sources import BaseImages
+
+__all__ = [
+    "DATASETS",
+    "PIXEL_RANDOMIZATIONS",
+    "BaseImages",
+    "DatasetSource",
+    "Images",
+    "MissingDataError",
+    "backgrounds_digest",
+    "check_dataset",
+    "load_images",
+    "randomize_labels",
+]

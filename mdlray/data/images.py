@@ -1,0 +1,158 @@
+"""A `DataSpec` → `Images`: base data set, variant, split and pixel randomization, one after the other.
+
+Splits are made with one fixed permutation, the same for every trial:
+`study`  all examples are permuted; the first are for training (of which the last are validation), the next are the test
+         split, the rest is unused: 45,000 + 5,000 + 12,000 of 70,000, the sizes of Baktash et al. (2019); 3,600 + 400 +
+         1,000 of the 5,000 in `mnist5k`.
+`usual`  the official test split; of the permuted official training examples the last are validation: 55,000 + 5,000 +
+         10,000.
+
+Suffixes: N examples (train, then validation, then test), P pixels (height · width, row by row).
+"""
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlray.data.backgrounds import backgrounds_digest, folder_photographs, sample_photographs
+from mdlray.data.randomization import PIXEL_RANDOMIZATIONS, mean_and_std, randomize_pixels
+from mdlray.data.registry import find_dataset, find_reader
+from mdlray.data.sources import BaseImages
+from mdlray.data.variants import VARIANTS
+from mdlray.spec import DataSpec
+
+SPLIT_SEED = 20190
+_MAX_CACHED = 4
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Images:
+    """What a network sees, with true labels; the arrays cannot be written to, since others share them."""
+
+    name: str
+    pixels_NP: NDArray[np.uint8]
+    """Gray levels, 0 to 255, contiguous."""
+    labels_N: NDArray[np.uint8]
+    num_train: int
+    num_validation: int
+    num_test: int
+    num_classes: int
+    image_shape: tuple[int, int]
+    """Height and width."""
+    mean: float
+    """Of the train pixels divided by 255; rounded to a number that float16 holds exactly, as it is sent in 2 bytes."""
+    std: float
+    """Likewise; 1.0 if all train pixels are equal, so that one may divide by it."""
+    checksum: str
+    """sha256 (hex) of the pixels and then the labels."""
+
+    @property
+    def train(self) -> slice:
+        """Where the training examples lie in `pixels_NP` and `labels_N`."""
+        return slice(0, self.num_train)
+
+    @property
+    def validation(self) -> slice:
+        """Where the validation examples lie."""
+        return slice(self.num_train, self.num_train + self.num_validation)
+
+    @property
+    def test(self) -> slice:
+        """Where the test examples lie."""
+        return slice(self.num_train + self.num_validation, self.num_train + self.num_validation + self.num_test)
+
+
+def load_images(
+    data: DataSpec, randomization_seed: int, root: Path | None, background_folder: Path | None = None
+) -> Images:
+    """The images that the spec describes; the same object again if they are among the last few asked for.
+
+    `root` is the data folder, in torchvision's layout; missing files are downloaded into it. `background_folder` is
+    read only if `data.backgrounds` is the digest of a folder. `data.label_randomization_fraction` has no effect here.
+    Raises ValueError for a bad spec or a damaged file, MissingDataError (a FileNotFoundError) for missing files.
+    """
+    source = find_dataset(data.dataset)
+    if data.pixel_randomization not in PIXEL_RANDOMIZATIONS:
+        known = ", ".join(PIXEL_RANDOMIZATIONS)
+        raise ValueError(f"pixel_randomization is {data.pixel_randomization!r}; the known ones are: {known}.")
+    own_pictures = data.backgrounds != "sample"
+    if own_pictures and source.variant != "background_images":
+        raise ValueError(
+            f"backgrounds is {data.backgrounds!r}, but {data.dataset!r} has no photographs behind its digits; choose a "
+            "data set whose name ends in '_background_images', or leave out --background-images."
+        )
+    if own_pictures and background_folder is None:
+        raise ValueError(
+            f"backgrounds is {data.backgrounds!r}, but no folder was given; say where the pictures are with "
+            "--background-images DIR, or set backgrounds to 'sample'."
+        )
+    return _load(
+        data.dataset,
+        data.split,
+        data.pixel_randomization,
+        randomization_seed if data.pixel_randomization != "none" else None,
+        data.backgrounds,
+        root.expanduser().resolve() if root is not None else None,
+        background_folder.expanduser().resolve() if own_pictures and background_folder is not None else None,
+    )
+
+
+@functools.lru_cache(maxsize=_MAX_CACHED)
+def _load(
+    name: str,
+    split: str,
+    pixel_randomization: str,
+    seed: int | None,
+    backgrounds: str,
+    root: Path | None,
+    background_folder: Path | None,
+) -> Images:
+    source = find_dataset(name)
+    if background_folder is not None and (digest := backgrounds_digest(background_folder)) != backgrounds:
+        raise ValueError(
+            f"backgrounds is {backgrounds!r}, but the pictures in {background_folder} are {digest!r}; give the folder "
+            f"as it was with --background-images DIR, or plan new trials with {digest!r}."
+        )
+    base = find_reader(source.base)(root)
+    sizes, order_N = split_order(name, base, split)
+
+    def photographs() -> list[NDArray[np.uint8]]:
+        return sample_photographs() if background_folder is None else folder_photographs(background_folder)
+
+    # The variant is made of the whole base and split afterwards, so that an example looks the same in every split.
+    images_NHW = VARIANTS[source.variant](base.pixels_NP.reshape(-1, *base.image_shape), photographs)
+    pixels_NP = images_NHW.reshape(base.pixels_NP.shape)[order_N]
+    pixels_NP = randomize_pixels(pixels_NP, slice(0, sizes[0]), pixel_randomization, seed or 0)
+    labels_N = base.labels_N[order_N]
+    for array in (pixels_NP, labels_N):
+        array.flags.writeable = False
+    mean, std = mean_and_std(pixels_NP[: sizes[0]])
+    return Images(
+        name=name,
+        pixels_NP=pixels_NP,
+        labels_N=labels_N,
+        num_train=sizes[0],
+        num_validation=sizes[1],
+        num_test=sizes[2],
+        num_classes=base.num_classes,
+        image_shape=base.image_shape,
+        mean=float(np.float16(mean / 255)),
+        std=float(np.float16(std / 255)) or 1.0,
+        checksum=hashlib.sha256(pixels_NP.tobytes() + labels_N.tobytes()).hexdigest(),
+    )
+
+
+def split_order(name: str, base: BaseImages, split: str) -> tuple[tuple[int, int, int], NDArray[np.intp]]:
+    """Sizes of train, validation and test, and which examples of the base they are, in that order."""
+    generator = np.random.Generator(np.random.PCG64(SPLIT_SEED))
+    if split == "study":
+        return base.study_sizes, generator.permutation(len(base.labels_N))[: sum(base.study_sizes)]
+    if base.usual_sizes is None:
+        raise ValueError(f"split is 'usual', but {name!r} has no official test split; use split 'study'.")
+    num_training = base.usual_sizes[0] + base.usual_sizes[1]
+    test_N = np.arange(num_training, num_training + base.usual_sizes[2])
+    return base.usual_sizes, np.concatenate([generator.permutation(num_training), test_N])

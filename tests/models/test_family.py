@@ -1,0 +1,48 @@
+"""Initial weights and dropout: own generators, right moments."""
+
+import math
+
+import pytest
+import torch
+
+from mdlray.models import get_family, num_weights, prunable
+from mdlray.models.family import Dropout, initialize
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def test_a_members_start_does_not_depend_on_its_neighbours() -> None:
+    family = get_family("dense")
+    shapes = family.shapes((784, 100, 10))
+    alone, among = initialize(shapes, generators(5)), initialize(shapes, generators(1, 5, 3))
+    for one, three in zip(alone, among, strict=True):
+        assert torch.equal(one[0], three[1])
+
+
+def test_he_initialization() -> None:
+    weight, bias = initialize([(200, 784), (200,)], generators(0))
+    assert abs(weight.std().item() / math.sqrt(2 / 784) - 1) < 0.02 and bias.abs().max() == 0
+
+
+def test_weights_are_counted_without_biases() -> None:
+    shapes = get_family("dense").shapes((784, 100, 10))
+    assert num_weights(shapes) == 79_400
+    assert prunable(initialize(shapes, generators(0))) == [0, 2]
+
+
+def test_dropout_keeps_the_mean_and_each_members_rate() -> None:
+    hidden = torch.ones(3, 500, 100)
+    dropped = Dropout([0.0, 0.2, 0.5], generators(1, 2, 3))(hidden)
+    assert torch.equal(dropped[0], hidden[0])
+    for member, rate in ((1, 0.2), (2, 0.5)):
+        assert abs((dropped[member] == 0).float().mean().item() - rate) < 0.01
+        assert abs(dropped[member].mean().item() - 1) < 0.02
+    again = Dropout([0.5], generators(3))(hidden[:1])
+    assert torch.equal(again[0], dropped[2])
+
+
+def test_unknown_family_lists_the_known() -> None:
+    with pytest.raises(ValueError, match="no model family 'cnn'; known are: dense"):
+        get_family("cnn")

@@ -1,0 +1,84 @@
+"""From axes to packs: nothing twice, nothing lost, nothing mixed that cannot be stacked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdlray.plan import Sweep, expand, list_sweeps, load_sweep, missing_packs, plan_packs, vary, vary_seeds
+from mdlray.spec import TrialSpec
+
+METHODS = tuple(
+    {"compression.method": method, "training.regularizer": penalty, "training.regularizer_strength": strength}
+    for method, penalty, strength in (("magnitude", "l1", 1e-5), ("obd", "none", 0.0))
+)
+SWEEP = Sweep(
+    name="toy",
+    question="?",
+    base=TrialSpec(),
+    grids=(
+        {
+            "units": vary("model.hidden_units", (100,), (30,)),
+            "seed": vary_seeds(3),
+            "method": METHODS,
+            "ratio": vary("compression.pruning_ratio", 0.5, 0.9, 0.99, 0.99),
+        },
+    ),
+)
+
+
+def test_expand_is_the_product_without_doubles_in_order() -> None:
+    trials = expand(SWEEP)
+    assert len(trials) == 2 * 3 * 2 * 3 == len({spec.trial_id for spec in trials})
+    assert [spec.model.hidden_units for spec in trials] == [(100,)] * 18 + [(30,)] * 18
+    assert [spec.compression.pruning_ratio for spec in trials[:3]] == [0.5, 0.9, 0.99]
+    assert expand(SWEEP, num_trials=7) == trials[:7]
+
+
+def test_changes_and_seed_reach_every_trial() -> None:
+    trials = expand(SWEEP, changes={"data.dataset": "mnist5k"}, seed=10)
+    assert {spec.data.dataset for spec in trials} == {"mnist5k"}
+    assert {spec.seeds.data_order for spec in trials} == {10, 11, 12}
+    assert not {spec.trial_id for spec in trials} & {spec.trial_id for spec in expand(SWEEP)}
+
+
+@given(st.integers(1, 40))
+def test_packs_cover_the_sweep_exactly_and_can_be_stacked(limit: int) -> None:
+    trials = expand(SWEEP)
+    packs = plan_packs("toy", trials, limit)
+    assert sorted(s.trial_id for p in packs for s in p.members) == sorted(s.trial_id for s in trials)
+    for pack in packs:
+        assert len(pack.members) <= limit
+        assert len({(spec.stack_key, spec.seeds.data_order) for spec in pack.members}) == 1
+
+
+def test_packs_are_even() -> None:
+    sizes = [len(pack.members) for pack in plan_packs("toy", expand(SWEEP), 5)]
+    assert set(sizes) == {3}
+
+
+def test_what_is_done_is_struck_off() -> None:
+    packs = plan_packs("toy", expand(SWEEP), 6)
+    first = packs[0]
+    status = {spec.trial_id: "ok" for spec in first.members}
+    assert missing_packs(packs, status, retry_failed=False) == packs[1:]
+    status[first.members[2].trial_id] = "failed"
+    assert missing_packs(packs, status, retry_failed=False) == packs[1:]
+    assert missing_packs(packs, status, retry_failed=True)[0].members == first.members[2:3]
+    assert packs[1] in missing_packs(packs, {}, retry_failed=False)
+
+
+def test_the_projects_sweeps_load_and_expand() -> None:
+    assert [path.stem for path in list_sweeps()]
+    for path in list_sweeps():
+        sweep = load_sweep(path.stem)
+        assert sweep.name == path.stem and expand(sweep)
+        assert sweep.quick is not None and len(expand(sweep.quick)) < 100
+
+
+def test_unknown_or_broken_sweeps_are_explained(tmp_path) -> None:
+    with pytest.raises(ValueError, match="no sweep 'nope'; known are: compare_pruning"):
+        load_sweep("nope")
+    file = tmp_path / "empty.py"
+    file.write_text("SWEEP = 3\n")
+    with pytest.raises(ValueError, match="must define SWEEP, a mdlray.plan.Sweep; it has int"):
+        load_sweep(str(file))
