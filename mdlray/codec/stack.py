@@ -1,0 +1,58 @@
+"""Between a stack of torch parameters and the networks that files hold, in both directions.
+
+`coded_network` takes one member out of a stack; `parameters_of` and `read_network` are the way back. Weights are
+float16 codebook entries and biases float16 values, both read as float32, so that both directions are exact.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdlray.codec.container import decode
+from mdlray.codec.network import CodedNetwork, CodedTensor, PlainTensor
+from mdlray.compression import Quantized
+from mdlray.models import Family, Network, Parameters, build_network, get_family, prunable
+
+
+def coded_network(
+    family: Family,
+    sizes: tuple[int, ...],
+    parameters: Parameters,
+    member: int,
+    layers: Sequence[Quantized],
+    normalization: tuple[float, float],
+) -> CodedNetwork:
+    """One member of a stack: its weights as symbols with codebooks, its biases as float16."""
+    weights = dict(zip(prunable(parameters), layers, strict=True))
+    tensors = tuple(
+        CodedTensor(weights[index].symbols, weights[index].codebook)
+        if index in weights
+        else PlainTensor(parameter[member].cpu().numpy().astype(np.float16))
+        for index, parameter in enumerate(parameters)
+    )
+    mean, std = normalization
+    return CodedNetwork(family=family.name, shape=sizes, pixel_mean=mean, pixel_std=std, tensors=tensors)
+
+
+def parameters_of(network: CodedNetwork) -> list[Tensor]:
+    """A network's parameters as float32, without a member axis."""
+    return [
+        torch.from_numpy((tensor.weights if isinstance(tensor, CodedTensor) else tensor.values).astype(np.float32))
+        for tensor in network.tensors
+    ]
+
+
+def stack_networks(networks: Sequence[CodedNetwork], device: torch.device) -> Parameters:
+    """The parameters of networks of one shape, stacked, on a device."""
+    members = [parameters_of(network) for network in networks]
+    return [torch.stack(tensors).to(device) for tensors in zip(*members, strict=True)]
+
+
+def read_network(path: str | Path) -> Network:
+    """The torch module that a `.mdl` file holds; DecodeError if the file is damaged or not one of ours."""
+    network = decode(Path(path).read_bytes())
+    family = get_family(network.family)
+    return build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)

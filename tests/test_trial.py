@@ -1,0 +1,171 @@
+"""The whole way of a pack on real digits: rows that add up, files that decode, neighbours that do not matter."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mdlray
+from mdlray.data import load_images, randomize_labels
+from mdlray.models import get_family
+from mdlray.models.family import initialize
+from mdlray.plan import Pack
+from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+from mdlray.training import member_generator
+from mdlray.trial import PackResult, Site, check, run_pack
+
+SHORT = {
+    "data.dataset": "mnist5k",
+    "model.hidden_units": (20,),
+    "training.num_epochs": 6,
+    "training.batch_size": 64,
+    "compression.first_pruning_epoch": 1,
+    "compression.last_pruning_epoch": 4,
+    "compression.num_pruning_steps": 5,
+    "compression.centroid_epochs": 1,
+}
+
+
+def spec(**changes: object) -> TrialSpec:
+    return replace_fields(TrialSpec(), SHORT | {key.replace("__", "."): value for key, value in changes.items()})
+
+
+ME = spec(
+    compression__method="obd",
+    compression__pruning_ratio=0.9,
+    data__label_randomization_fraction=0.2,
+    training__regularizer="l2",
+    training__regularizer_strength=1e-4,
+    seeds__initialization=5,
+    seeds__data_order=6,
+    seeds__randomization=7,
+)
+
+
+def neighbours(count: int) -> list[TrialSpec]:
+    """Members that differ from `ME` in all that members may differ in."""
+    kinds = [
+        {},
+        {"seeds__data_order": 6},
+        {"compression__method": "magnitude", "compression__pruning_ratio": 0.97},
+        {"data__label_randomization_fraction": 1.0},
+        {"training__regularizer": "l1", "training__regularizer_strength": 1e-4},
+        {"training__learning_rate": 0.01, "training__dropout": 0.2},
+    ]
+    return [spec(seeds__initialization=100 + i, **kinds[i % len(kinds)]) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def packs() -> dict[int, PackResult]:
+    """`ME` alone, in the middle of 7, and in the middle of 20."""
+    sizes = {1: [], 7: neighbours(6), 20: neighbours(19)}
+    return {
+        size: run_pack(Pack("toy", (*others[: size // 2], ME, *others[size // 2 :])), Site())
+        for size, others in sizes.items()
+    }
+
+
+def mine(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [row for row in rows if row["trial_id"] == ME.trial_id]
+
+
+def test_rows_fit_the_schemas(packs: dict[int, PackResult]) -> None:
+    result = packs[7]
+    assert {row["status"] for row in result.rows} == {"ok"}, [row["error"] for row in result.rows]
+    assert to_table(result.rows, TRIALS).num_rows == 7
+    assert to_table(result.curves, CURVES).num_rows == 7 * 6
+    assert to_table(result.layers, LAYERS).num_rows == 7 * 4
+
+
+def test_neighbours_do_not_matter(packs: dict[int, PackResult]) -> None:
+    """Alone, in 7, in 20: same start, order, labels, mask schedule; accuracy equal within rounding."""
+    rows = [mine(result.rows)[0] for result in packs.values()]
+    assert len({row["label_changed_fraction"] for row in rows}) == 1
+    assert len({row["num_nonzero"] for row in rows}) == 1
+    curves = [[(row["epoch"], row["sparsity"]) for row in mine(result.curves)] for result in packs.values()]
+    assert curves[0] == curves[1] == curves[2] and curves[0][-1][1] == pytest.approx(0.9, abs=1e-4)
+    first_epochs = [mine(result.curves)[0]["train_nats_per_example"] for result in packs.values()]
+    assert first_epochs[1:] == pytest.approx(first_epochs[:1] * 2, rel=1e-4)
+    for column in ("validation_accuracy", "test_accuracy", "trained_test_accuracy"):
+        # One of 400 validation or 1,000 test pictures may fall on the other side after some hundred steps of rounding.
+        values = [row[column] for row in rows]
+        assert max(values) - min(values) <= 0.0101, (column, values)
+
+
+def test_starts_orders_and_labels_are_the_members_own() -> None:
+    family, stack = get_family("dense"), [s.seeds.initialization for s in (*neighbours(6)[:3], ME)]
+    shapes = family.shapes((784, 20, 10))
+    alone = initialize(shapes, [member_generator("initialization", 5)])
+    among = initialize(shapes, [member_generator("initialization", seed) for seed in stack])
+    assert all(torch.equal(a[0], b[3]) for a, b in zip(alone, among, strict=True))
+    labels = load_images(ME.data, 0, None).labels_N[:3600]
+    again = [randomize_labels(labels, 0.2, 7, 10) for _ in range(2)]
+    assert np.array_equal(again[0][0], again[1][0])
+
+
+def test_parts_sum_to_the_file_and_the_file_is_the_measured_network(
+    packs: dict[int, PackResult], tmp_path: Path
+) -> None:
+    images = load_images(ME.data, 0, None)
+    for row in packs[7].rows:
+        blob = packs[7].models[row["trial_id"]]
+        assert row["compressed_bytes"] == len(blob) and row["decoded_ok"]
+        parts = ("header_bytes", "mask_bytes", "values_bytes", "codebook_bytes")
+        assert sum(row[part] for part in parts) == len(blob)
+        path = tmp_path / "network.mdl"
+        path.write_bytes(blob)
+        network = mdlray.decode(path)
+        with torch.no_grad():
+            hits = (
+                network(torch.tensor(images.pixels_NP[images.test])).argmax(1).numpy() == images.labels_N[images.test]
+            )
+        assert hits.mean() == pytest.approx(row["test_accuracy"], abs=1e-9)
+        weights = torch.cat([parameter.flatten() for parameter in network.weights if parameter.ndim == 2])
+        assert weights.numel() == row["num_weights"] and int((weights != 0).sum()) == row["num_nonzero"]
+
+
+def test_exactly_the_asked_share_is_pruned(packs: dict[int, PackResult]) -> None:
+    for row in packs[20].rows:
+        if row["pruning_ratio"] > 0:  # k-means may merge a weight into zero, never bring one back
+            kept = row["num_weights"] - round(row["pruning_ratio"] * row["num_weights"])
+            assert kept * 0.99 <= row["num_nonzero"] <= kept
+
+
+def test_trials_that_differ_in_levels_share_their_training() -> None:
+    few, many = (spec(compression__quantization_levels=levels) for levels in (2, 64))
+    result = run_pack(Pack("toy", (few, many)), Site())
+    a, b = result.rows
+    assert a["trained_test_accuracy"] == b["trained_test_accuracy"]
+    assert a["compressed_bytes"] < b["compressed_bytes"] and a["trial_id"] != b["trial_id"]
+
+
+def test_a_diverged_member_fails_alone() -> None:
+    result = run_pack(Pack("toy", (spec(training__learning_rate=1e30), spec())), Site())
+    by_id = {row["trial_id"]: row for row in result.rows}
+    wild, calm = (by_id[s.trial_id] for s in (spec(training__learning_rate=1e30), spec()))
+    assert wild["status"] == "failed" and "diverged: the loss was not finite in epoch 1" in wild["error"]
+    assert calm["status"] == "ok" and calm["test_accuracy"] > 0.5
+    assert to_table(result.rows, TRIALS).num_rows == 2 and list(result.models) == [spec().trial_id]
+
+
+def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
+    unknown = replace_fields(spec(), {"data.dataset": "imagenet"})
+    result = run_pack(Pack("toy", (unknown,)), Site(data=tmp_path))
+    assert [row["status"] for row in result.rows] == ["failed"] and "mnist5k" in result.rows[0]["error"]
+    assert to_table(result.rows, TRIALS).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__dataset": "imagenet"}, "imagenet.*mnist5k"),
+        ({"compression__method": "magic"}, "known are: magnitude, none, obd"),
+        ({"training__optimizer": "lion"}, "known are: adam, sgd"),
+        ({"model__family": "cnn"}, "known are: dense"),
+    ],
+)
+def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"(?s){words}"):
+        check([spec(**changes)], tmp_path)
