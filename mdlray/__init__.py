@@ -4,6 +4,28 @@
 torch module. Both import what they need when they are called, so that `import mdlray` stays light.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from mdlray.spec import TrialSpec
 
-__all__ = ["TrialSpec"]
+if TYPE_CHECKING:
+    import pandas
+
+    from mdlray.models import Network
+
+__all__ = ["TrialSpec", "decode", "load"]
+
+
+def load(folder: str | Path) -> "pandas.DataFrame":
+    """The rows of a sweep, one per trial; FileNotFoundError for a folder without any."""
+    from mdlray.tables import load as load_rows
+
+    return load_rows(folder)
+
+
+def decode(path: str | Path) -> "Network":
+    """The torch module that a `.mdl` file holds, exactly the one whose accuracy its row reports."""
+    from mdlray.codec.stack import read_network
+
+    return read_network(path)

@@ -68,7 +68,7 @@ def cross(*axes: Sequence[Option]) -> tuple[Option, ...]:
 
 
 def vary_seeds(count: int) -> tuple[Option, ...]:
-    """Repetitions 0 .. count - 1 that differ in initial weights, data order and randomisation together."""
+    """Repetitions 0 .. count - 1 that differ in initial weights, data order and randomization together."""
     names = ("seeds.initialization", "seeds.data_order", "seeds.randomization")
     return tuple(dict.fromkeys(names, seed) for seed in range(count))
 

@@ -2,7 +2,7 @@
 
     trial_id     = sha256(canonical JSON of all fields and SPEC_VERSION), 16 hex digits    "is this done?"
     cell_id      = the same without the seeds                                             "repetitions of one setting"
-    training_key = the same without what happens after training                           "train once, quantise often"
+    training_key = the same without what happens after training                           "train once, quantize often"
     stack_key    = architecture, images, batch size, epochs                               "may share a pack"
 
 The id is derived, never drawn: a changed default or a new field cannot make an old row answer for a new setting.
@@ -157,7 +157,7 @@ class SeedSpec:
     data_order: int = 0
     """Order of the training examples; members of a pack that share it share the first layer's product."""
     randomization: int = 0
-    """Which labels and pixels are randomised, and to what."""
+    """Which labels and pixels are randomized, and to what."""
 
     def __post_init__(self) -> None:
         _settle_types(self)
@@ -196,7 +196,7 @@ class TrialSpec:
 
     @cached_property
     def training_key(self) -> str:
-        """Trials with equal keys have the same trained network and differ in quantisation only."""
+        """Trials with equal keys have the same trained network and differ in quantization only."""
         after = {"quantization_levels", "centroid_epochs"}
         parts = to_dict(self)
         return _digest(parts | {"compression": {k: v for k, v in parts["compression"].items() if k not in after}})

@@ -1,7 +1,7 @@
-"""A pack's whole way on one screen: data -> training with pruning -> quantisation -> bytes -> decoded network -> rows.
+"""A pack's whole way on one screen: data -> training with pruning -> quantization -> bytes -> decoded network -> rows.
 
 `run_pack` is an ordinary function: no Ray, no files but the data set. The accuracies of a row are those of the network
-that was decoded from its file; those before quantisation are other columns (`trained_...`). A failure is a row: a
+that was decoded from its file; those before quantization are other columns (`trained_...`). A failure is a row: a
 member that diverged fails alone, anything else fails the pack, whose members then all carry the error.
 
 Axes: M members, N examples.
@@ -97,7 +97,7 @@ def _measure_pack(pack: Pack, site: Site, device: torch.device) -> PackResult:
     fitted = fit(family, sizes, learners, train, splits["validation"], pruner)
     trained = {name: evaluate(family, fitted.parameters, splits[name]) for name in ("validation", "test")}
 
-    # From here on per trial: trials that differ in quantisation only share a learner, diverged ones drop out.
+    # From here on per trial: trials that differ in quantization only share a learner, diverged ones drop out.
     position = {spec.training_key: index for index, spec in enumerate(learners)}
     fate = [(spec, position[spec.training_key]) for spec in pack.members]
     alive = [(spec, learner) for spec, learner in fate if fitted.diverged_epoch[learner] is None]
@@ -150,8 +150,11 @@ def check(trials: Sequence[TrialSpec], data: Path) -> None:
 
 def failed_pack(pack: Pack, error: str) -> PackResult:
     """Rows that say why none of the pack's members has a result."""
-    about = {"pack_id": pack.pack_id, "num_members_in_pack": len(pack.members), "wall_seconds": 0.0, "device": "none"}
-    return PackResult([failed_row(spec, sweep=pack.sweep, error=error, **about) for spec in pack.members])
+    rows = [
+        failed_row(spec, sweep=pack.sweep, error=error, pack_id=pack.pack_id, num_members_in_pack=len(pack.members))
+        for spec in pack.members
+    ]
+    return PackResult(rows)
 
 
 def _place(

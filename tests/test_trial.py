@@ -1,4 +1,4 @@
-"""The whole way of a pack on real digits: rows that add up, files that decode, neighbours that do not matter."""
+"""The whole way of a pack on real digits: rows that add up, files that decode, neighbors that do not matter."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ ME = spec(
 )
 
 
-def neighbours(count: int) -> list[TrialSpec]:
+def neighbors(count: int) -> list[TrialSpec]:
     """Members that differ from `ME` in all that members may differ in."""
     kinds = [
         {},
@@ -60,7 +60,7 @@ def neighbours(count: int) -> list[TrialSpec]:
 @pytest.fixture(scope="module")
 def packs() -> dict[int, PackResult]:
     """`ME` alone, in the middle of 7, and in the middle of 20."""
-    sizes = {1: [], 7: neighbours(6), 20: neighbours(19)}
+    sizes = {1: [], 7: neighbors(6), 20: neighbors(19)}
     return {
         size: run_pack(Pack("toy", (*others[: size // 2], ME, *others[size // 2 :])), Site())
         for size, others in sizes.items()
@@ -79,7 +79,7 @@ def test_rows_fit_the_schemas(packs: dict[int, PackResult]) -> None:
     assert to_table(result.layers, LAYERS).num_rows == 7 * 4
 
 
-def test_neighbours_do_not_matter(packs: dict[int, PackResult]) -> None:
+def test_neighbors_do_not_matter(packs: dict[int, PackResult]) -> None:
     """Alone, in 7, in 20: same start, order, labels, mask schedule; accuracy equal within rounding."""
     rows = [mine(result.rows)[0] for result in packs.values()]
     assert len({row["label_changed_fraction"] for row in rows}) == 1
@@ -95,7 +95,7 @@ def test_neighbours_do_not_matter(packs: dict[int, PackResult]) -> None:
 
 
 def test_starts_orders_and_labels_are_the_members_own() -> None:
-    family, stack = get_family("dense"), [s.seeds.initialization for s in (*neighbours(6)[:3], ME)]
+    family, stack = get_family("dense"), [s.seeds.initialization for s in (*neighbors(6)[:3], ME)]
     shapes = family.shapes((784, 20, 10))
     alone = initialize(shapes, [member_generator("initialization", 5)])
     among = initialize(shapes, [member_generator("initialization", seed) for seed in stack])

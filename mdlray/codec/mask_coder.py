@@ -35,8 +35,8 @@ LEAST_FREQUENCY = 1 << 10
 
 _LEAST_P = 1 << 8
 _MOST_P = TOTAL - LEAST_FREQUENCY
-_MOST_NEIGHBOURS = 3
-_NUM_CONTEXTS = (PRECISION_BITS + 1) * (_MOST_NEIGHBOURS + 1)
+_MOST_NEIGHBORS = 3
+_NUM_CONTEXTS = (PRECISION_BITS + 1) * (_MOST_NEIGHBORS + 1)
 
 
 class Steps:
@@ -47,8 +47,8 @@ class Steps:
         self.width = num_rows * -(-num_columns // MAX_STEPS) if self.size else 0
         self.num_steps = -(-self.size // self.width) if self.size else 0
 
-    def neighbours(self, stride: int) -> list[int]:
-        """Steps back to the neighbours whose own bits are contexts."""
+    def neighbors(self, stride: int) -> list[int]:
+        """Steps back to the neighbors whose own bits are contexts."""
         return [1, stride - 1, stride, stride + 1] if stride else [1, 2]
 
 
@@ -70,11 +70,11 @@ def code_mask(coder: Coder, steps: Steps, known_F: NDArray[np.uint8] | None) -> 
 
 def _code_ones(coder: Coder, steps: Steps, stride: int, known_F: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     width = steps.width
-    neighbours = steps.neighbours(stride)
+    neighbors = steps.neighbors(stride)
     weighted_steps = [(1, 2), (2, 1)]
     if stride:
         weighted_steps += [(stride - 1, 1), (stride, 2), (stride + 1, 1), (2 * stride, 1)]
-    margin = max(neighbours) * width
+    margin = max(neighbors) * width
     padded_F = np.zeros(margin + steps.size, np.uint8)
     ones_of_step = [0] * steps.num_steps
     unit_L = np.full(min(width, steps.size), 2, np.int64)
@@ -97,9 +97,9 @@ def _code_ones(coder: Coder, steps: Steps, stride: int, known_F: NDArray[np.uint
             lanes = slice(start - first, stop - first)
             p_L = np.minimum(np.maximum(unit_L[lanes] * scale_36 >> 12, _LEAST_P), _MOST_P)
             seen_L = padded_F[margin + start - width : margin + stop - width].copy()
-            for back in neighbours[1:]:
+            for back in neighbors[1:]:
                 seen_L += padded_F[margin + start - back * width : margin + stop - back * width]
-            context_L = np.frexp(p_L)[1] * (_MOST_NEIGHBOURS + 1) + np.minimum(seen_L, _MOST_NEIGHBOURS)
+            context_L = np.frexp(p_L)[1] * (_MOST_NEIGHBORS + 1) + np.minimum(seen_L, _MOST_NEIGHBORS)
             freq_L = p_L * factor16_X[context_L] >> 16
             freq_L = np.minimum(np.maximum(freq_L, LEAST_FREQUENCY), TOTAL - LEAST_FREQUENCY)
             ones_L = coder.bits(freq_L, None if known_F is None else known_F[start:stop].astype(np.int64))

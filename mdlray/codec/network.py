@@ -2,7 +2,7 @@
 
     CodedTensor   symbols 0 … K and a codebook of K float16: symbol 0 is an exact zero, symbol k is codebook[k - 1]
     PlainTensor   float16 values as they are (biases)
-    CodedNetwork  family, layer sizes, normalisation of the input, tensors in the family's order
+    CodedNetwork  family, layer sizes, normalization of the input, tensors in the family's order
 
 Nothing here knows bytes. Arrays are compared by their bit patterns: -0.0 is not 0.0, and a NaN equals itself.
 """

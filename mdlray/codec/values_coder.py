@@ -1,10 +1,10 @@
-"""Which level each non-zero weight has <-> bits: its sign from its neighbours' signs, then the level given the sign.
+"""Which level each non-zero weight has <-> bits: its sign from its neighbors' signs, then the level given the sign.
 
-    sign    P(+) = (2 n+ + 1) / (2 n + 2), counted per sum of the signs of the same neighbours the mask looks at, cut
-            to -2 … 2. Weights of one unit at neighbouring pixels agree: 0.6 bits instead of 1 at 90 % zeros on MNIST.
+    sign    P(+) = (2 n+ + 1) / (2 n + 2), counted per sum of the signs of the same neighbors the mask looks at, cut
+            to -2 … 2. Weights of one unit at neighboring pixels agree: 0.6 bits instead of 1 at 90 % zeros on MNIST.
     level   adaptive frequencies of the codebook entries of that sign, in the order of the mask.
 
-Tried and dropped: the neighbours' magnitudes as context of the level (-2 % at 90 % zeros, +1 to +3 % beyond 97 %).
+Tried and dropped: the neighbors' magnitudes as context of the level (-2 % at 90 % zeros, +1 to +3 % beyond 97 %).
 
 F: flat positions, step by step; V: non-zero weights in that order; K: codebook entries; X: contexts.
 """
@@ -50,10 +50,10 @@ def code_values(
 def _code_signs(coder: Coder, steps: Steps, stride: int, positions_V: Ints, known_V: Ints | None) -> Ints:
     """1 for positive, 0 for negative."""
     width = steps.width
-    neighbours = steps.neighbours(stride)
-    margin = max(neighbours) * width
+    neighbors = steps.neighbors(stride)
+    margin = max(neighbors) * width
     padded_F = np.zeros(margin + steps.size, np.int8)
-    distances = np.array(neighbours)[:, None] * width
+    distances = np.array(neighbors)[:, None] * width
     weight_2X = np.ones((2, 2 * _MOST_SIGNS + 1), np.int64)
     sign_V = np.zeros(len(positions_V), np.int64)
     for start, stop in _calls(steps, positions_V):

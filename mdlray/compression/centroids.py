@@ -1,4 +1,4 @@
-"""Codebooks and biases trained after k-means, with the symbols fixed (Han et al. 2016, §3.3: trained quantisation).
+"""Codebooks and biases trained after k-means, with the symbols fixed (Han et al. 2016, §3.3: trained quantization).
 
 The gradient of a codebook entry is the sum of the gradients of the weights that use it. The whole stack is trained at
 once: codebooks lie in one (M, K + 1) tensor per layer whose entry 0 is the zero of pruned weights and never moves.

@@ -4,7 +4,7 @@ After step i of k the sparsity of a member is
 
     s_i = S · (i / k)^(1 / c)                       (Baktash et al. 2019, §3.2)
 
-The steps lie evenly, in optimisation steps, from the end of `first_pruning_epoch` to the end of `last_pruning_epoch`;
+The steps lie evenly, in optimization steps, from the end of `first_pruning_epoch` to the end of `last_pruning_epoch`;
 between them and after the last the network is retrained. A step removes exactly round(s_i · n) of n weights, those of
 lowest saliency, ties by position; a weight once removed stays removed.
 
@@ -25,11 +25,12 @@ from mdlray.training import Examples
 
 def sparsity_after(step: int, spec: CompressionSpec) -> float:
     """Fraction of the weights that is gone after pruning step 1..k."""
-    return spec.pruning_ratio * (step / spec.num_pruning_steps) ** (1 / spec.pruning_exponent)
+    progress: float = (step / spec.num_pruning_steps) ** (1 / spec.pruning_exponent)
+    return spec.pruning_ratio * progress
 
 
 def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, float]:
-    """Optimisation steps done to the sparsity reached then; of steps that coincide the last counts."""
+    """Optimization steps done to the sparsity reached then; of steps that coincide the last counts."""
     if spec.pruning_ratio == 0:
         return {}
     epochs = spec.last_pruning_epoch - spec.first_pruning_epoch
@@ -58,7 +59,7 @@ class Pruner:
                 self.due[time].append((member, sparsity))
 
     def __call__(self, steps_done: int, parameters: Parameters) -> None:
-        """Prune whoever is due after this many optimisation steps, and zero what has been removed."""
+        """Prune whoever is due after this many optimization steps, and zero what has been removed."""
         weights = [parameters[index] for index in prunable(parameters)]
         if steps_done in self.due:
             self.masks = self.masks or [torch.ones_like(weight) for weight in weights]
@@ -89,7 +90,7 @@ def remove(saliency: Parameters, masks: Parameters, sparsities: Sequence[float],
         scores_DW = torch.cat([_ranked(saliency[i], masks[i]) for i in group], dim=1)
         kept_DW = _keep_highest(scores_DW, sparsities)
         widths = [masks[i][0].numel() for i in group]
-        for i, part_DW in zip(group, kept_DW.split(widths, dim=1), strict=True):
+        for i, part_DW in zip(group, torch.split(kept_DW, widths, dim=1), strict=True):
             new[i] = part_DW.view_as(masks[i]) * masks[i]
     return new
 
@@ -100,7 +101,7 @@ def _ranked(saliency: Tensor, mask: Tensor) -> Tensor:
 
 
 def _keep_highest(scores_DW: Tensor, sparsities: Sequence[float]) -> Tensor:
-    # A stable sort, because a threshold removes too many where values tie (quantised or dead weights do).
+    # A stable sort, because a threshold removes too many where values tie (quantized or dead weights do).
     order_DW = scores_DW.argsort(dim=1, stable=True)
     num_weights = scores_DW.shape[1]
     removed_D1 = torch.tensor([[round(sparsity * num_weights)] for sparsity in sparsities], device=scores_DW.device)

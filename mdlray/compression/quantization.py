@@ -1,13 +1,13 @@
 """Few values per layer: weights of one member to symbols and a float16 codebook, by one-dimensional k-means.
 
-    minimise  sum_w min_k (w - c_k)²       over the kept weights of a layer      (Lloyd 1982; Han et al. 2016, §3)
+    minimize  sum_w min_k (w - c_k)²       over the kept weights of a layer      (Lloyd 1982; Han et al. 2016, §3)
 
 Symbol 0 is the exact zero of pruned weights, symbol k is codebook entry k - 1. In one dimension clusters are
 intervals, so that the optimum is a shortest path (Wang & Song 2011); it is found exactly over at most 512 groups of
-neighbours in rank, and Lloyd's iteration then moves the borders within groups. Both run on prefix sums. Entries that
+neighbors in rank, and Lloyd's iteration then moves the borders within groups. Both run on prefix sums. Entries that
 round to the same float16 are merged, to zero dropped, so that a codebook carries no entry it does not use.
 
-Axes: W weights of a layer, K codebook entries, G groups of neighbouring weights.
+Axes: W weights of a layer, K codebook entries, G groups of neighboring weights.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def quantize(weights: NDArray[np.float32], levels: int) -> Quantized:
     sorted_W = flat_W[kept_W][order_W].astype(np.float64)
     limit = float(np.finfo(np.float16).max)
     if not np.isfinite(sorted_W).all() or np.abs(sorted_W).max() > limit:
-        raise ValueError(f"weights must be finite and at most {limit} in size to be quantised.")
+        raise ValueError(f"weights must be finite and at most {limit} in size to be quantized.")
     centers_K = kmeans_sorted(sorted_W, levels)
     assigned_W = np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)
     symbols_W[kept_W[order_W]] = assigned_W + 1
@@ -80,7 +80,7 @@ def squared_error(sorted_W: NDArray[np.float64], centers_K: NDArray[np.float64])
 
 def _best_cuts(sums_G: NDArray[np.float64], counts_G: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
     """Where to cut the groups into `levels` intervals of least squared error; first and last border included."""
-    # The sum of squares is the same for every cut, so that maximising sum² / count per interval is enough.
+    # The sum of squares is the same for every cut, so that maximizing sum² / count per interval is enough.
     sums_GG = sums_G[None, :] - sums_G[:, None]
     counts_GG = np.maximum(counts_G[None, :] - counts_G[:, None], 1)
     gain_GG = np.where(np.tri(sums_G.size, dtype=bool), -np.inf, sums_GG**2 / counts_GG)

@@ -1,4 +1,4 @@
-"""Quantisation of a whole stack: k-means per member and layer, then codebooks trained together.
+"""Quantization of a whole stack: k-means per member and layer, then codebooks trained together.
 
 Axes: M members, N examples.
 """

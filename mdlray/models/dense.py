@@ -5,7 +5,7 @@
 When all members see the same batch (inputs (B, P)), the first layer of the whole stack is one product with the
 (M·H, P) matrix: on a GPU one large kernel instead of M small ones.
 
-The curvature is the diagonal of the generalised Gauss-Newton matrix G = E_x[J^T (diag(p) - p p^T) J] of the
+The curvature is the diagonal of the generalized Gauss-Newton matrix G = E_x[J^T (diag(p) - p p^T) J] of the
 cross-entropy in nats (Schraudolph 2002). diag(p) - p p^T = S S^T with S[c, k] = (δ_ck - p_c) sqrt(p_k); columns of S
 are propagated back, and G_(ji)(ji) = E[a_i² · sum_k T[k, j]²]. In a ReLU network the logits are linear in any single
 weight (away from kinks), so that this is the exact diagonal of the Hessian, which Optimal Brain Damage asks for

@@ -4,7 +4,7 @@ Parameters of a stack are a list of tensors in the family's order, each with the
 two or more axes per member are weights: they may be pruned and get a codebook. The others are biases: kept.
 
 Initial weights follow He et al. (2015, eq. 10): normal with variance 2 / fan-in, biases zero. Every member draws from
-its own generator, on the CPU, so that its start depends neither on its neighbours nor on the device.
+its own generator, on the CPU, so that its start depends neither on its neighbors nor on the device.
 
 Axes: M members, B examples of a batch, P pixels, H units, C classes.
 """
@@ -32,7 +32,7 @@ class Family:
     forward: Callable[[Parameters, Tensor, "Dropout | None"], Tensor]
     """(parameters, inputs (B, P) shared by all members or (M, B, P), dropout) to logits (M, B, C)."""
     curvature: Callable[[Parameters, Tensor], Parameters]
-    """(parameters, inputs (B, P)) to the diagonal of the generalised Gauss-Newton matrix of each weight tensor."""
+    """(parameters, inputs (B, P)) to the diagonal of the generalized Gauss-Newton matrix of each weight tensor."""
 
 
 class Dropout:

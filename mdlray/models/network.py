@@ -1,6 +1,6 @@
 """One network as an ordinary torch module: what `mdlray.decode` returns and what anybody can call.
 
-Raw pixels (0 to 255) go in, logits come out; the normalisation (x / 255 - mean) / std is part of the network, because
+Raw pixels (0 to 255) go in, logits come out; the normalization (x / 255 - mean) / std is part of the network, because
 the receiver of a compressed file needs it too.
 """
 

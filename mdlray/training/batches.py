@@ -1,8 +1,9 @@
 """Examples on the device and the order in which each member sees them.
 
 All pictures of a data set lie on the device as one uint8 tensor; labels are one row per member (they may be
-randomised). There is no DataLoader: a batch is a gather and one fused multiply-add. An epoch's order is a permutation
-drawn on the CPU from the member's own seed and the epoch: the same on every device and for any neighbours. The last, incomplete batch of an epoch is left out.
+randomized). There is no DataLoader: a batch is a gather and one fused multiply-add. An epoch's order is a permutation
+drawn on the CPU from the member's own seed and the epoch: the same on every device and for any neighbors. The last,
+incomplete batch of an epoch is left out.
 
 Axes: M members, N training examples, B examples of a batch, P pixels.
 """
@@ -29,7 +30,7 @@ class Examples:
     std: float
 
     def inputs(self, chosen: Tensor | slice) -> Tensor:
-        """Normalised float32 inputs, of the index's shape with the pixels as last axis."""
+        """Normalized float32 inputs, of the index's shape with the pixels as last axis."""
         return normalize(self.pixels_NP[chosen], self.mean, self.std)
 
     def of_members(self, members: Sequence[int]) -> "Examples":

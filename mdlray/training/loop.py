@@ -1,7 +1,7 @@
 """The stacked loop: all members of a pack are trained at once, as one model with a member axis.
 
 Per member: seeds, data order, labels, learning rate, momentum, penalty and its strength, dropout, and whatever the
-`prune` hook does to it. Shared: shapes, pictures, batch size, number of epochs, optimiser (`TrialSpec.stack_key`).
+`prune` hook does to it. Shared: shapes, pictures, batch size, number of epochs, optimizer (`TrialSpec.stack_key`).
 
 Losses of different members never meet: the gradient of their sum is every member's own gradient. A member whose loss
 is no longer finite is diverged: the epoch is noted, and its numbers stay its own.
@@ -117,7 +117,7 @@ class _Running:
     def gradients(
         self, family: Family, parameters: Parameters, inputs: Tensor, labels_MB: Tensor, dropout: Dropout | None
     ) -> Parameters:
-        """Gradients of every member's mean loss in nats per example, regularisation not included."""
+        """Gradients of every member's mean loss in nats per example, regularization not included."""
         leaves = [parameter.requires_grad_() for parameter in parameters]
         logits_MBC = family.forward(leaves, inputs, dropout)
         nats_MB = cross_entropy(logits_MBC.reshape(-1, logits_MBC.shape[-1]), labels_MB.reshape(-1), reduction="none")

@@ -1,4 +1,4 @@
-"""Optimisers over stacked parameters, with one learning rate and momentum per member.
+"""Optimizers over stacked parameters, with one learning rate and momentum per member.
 
     sgd:  v <- momentum v + g;  w <- w - rate v                                         (Polyak 1964, as in PyTorch)
     adam: m <- β1 m + (1-β1) g;  s <- β2 s + (1-β2) g²;  w <- w - rate m̂ / (sqrt(ŝ) + 1e-8)     (Kingma & Ba 2015)

@@ -1,10 +1,10 @@
 """Penalties on weights (never on biases): `REGULARIZERS` maps a name to the penalty's gradient per unit of strength.
 
     l1: strength · sum |w|        gradient sign(w), zero at zero
-    l2: strength / 2 · sum w²     gradient w            (coupled: the gradient passes through the optimiser)
+    l2: strength / 2 · sum w²     gradient w            (coupled: the gradient passes through the optimizer)
 
 Strengths are per member; a member without the penalty has strength zero in the same product, so that its rounding does
-not depend on its neighbours.
+not depend on its neighbors.
 """
 
 from collections.abc import Callable, Sequence

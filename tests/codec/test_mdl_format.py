@@ -153,7 +153,7 @@ def _symbols(stream: PlainStream, rows: int, columns: int, codebook: list[int]) 
     flipped, strided = stream.uniform(1), stream.uniform(1)
     s = stream.uniform(8) if strided else 0
     s = s if 3 <= s <= num_steps // 2 else 0
-    neighbours = [1, s - 1, s, s + 1] if s else [1, 2]
+    neighbors = [1, s - 1, s, s + 1] if s else [1, 2]
     backs = [(1, 2), (2, 1)] + ([(s - 1, 1), (s, 2), (s + 1, 1), (2 * s, 1)] if s else [])
     calls = [
         (step, range(start, min(start + 16384, step * width + width, size)))
@@ -162,7 +162,7 @@ def _symbols(stream: PlainStream, rows: int, columns: int, codebook: list[int]) 
     ]
 
     def around(entries: list[int], index: int) -> int:
-        return sum(entries[index - n * width] for n in neighbours if index >= n * width)
+        return sum(entries[index - n * width] for n in neighbors if index >= n * width)
 
     bits, unit, ones = [0] * size, [2] * width, [0] * num_steps
     hits, expected = [2] * 100, [2**25] * 100
@@ -235,7 +235,7 @@ def test_the_plain_decoder_reads_what_was_written(seed: int, length: int) -> Non
 
 
 def picture_tensor(rng: np.random.Generator, rows: int, side: int, density: float, levels: int) -> CodedTensor:
-    """Ones in patches, so that a stride is found; neighbouring signs agree."""
+    """Ones in patches, so that a stride is found; neighboring signs agree."""
     field = rng.standard_normal((rows, side + 2, side + 2))
     smooth = sum(field[:, i : i + side, j : j + side] for i in range(3) for j in range(3))
     symbols = np.where(smooth > 0, rng.integers(levels // 2, levels, smooth.shape), rng.integers(0, levels // 2))

@@ -13,7 +13,7 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def test_a_members_start_does_not_depend_on_its_neighbours() -> None:
+def test_a_members_start_does_not_depend_on_its_neighbors() -> None:
     family = get_family("dense")
     shapes = family.shapes((784, 100, 10))
     alone, among = initialize(shapes, generators(5)), initialize(shapes, generators(1, 5, 3))

@@ -1,4 +1,4 @@
-"""The stacked loop: a member's way does not depend on its neighbours, and it is the usual loop's way."""
+"""The stacked loop: a member's way does not depend on its neighbors, and it is the usual loop's way."""
 
 import math
 
@@ -82,7 +82,7 @@ def test_one_member_follows_torchs_own_loop(settings: dict[str, object]) -> None
         torch.testing.assert_close(ours[0], theirs.detach(), rtol=1e-3, atol=1e-5)
 
 
-def test_neighbours_do_not_matter() -> None:
+def test_neighbors_do_not_matter() -> None:
     """Different seeds, rates, penalties, dropout and orders around it: the member's weights agree within rounding."""
     me = spec(training__regularizer="l1", training__regularizer_strength=1e-4, training__dropout=0.1)
     others = [

@@ -16,10 +16,10 @@ def test_gradients_are_those_of_the_penalties() -> None:
     torch.testing.assert_close(ours, expected)
 
 
-def test_a_neighbours_penalty_changes_no_bit() -> None:
+def test_a_neighbors_penalty_changes_no_bit() -> None:
     weight = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(1))
     gradient = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(2))
-    with_neighbour = gradient.clone()
-    add_penalty_gradient(with_neighbour, weight, member_strengths(["none", "l2"], [0.0, 0.5], weight.device))
-    assert torch.equal(with_neighbour[0], gradient[0])
+    with_neighbor = gradient.clone()
+    add_penalty_gradient(with_neighbor, weight, member_strengths(["none", "l2"], [0.0, 0.5], weight.device))
+    assert torch.equal(with_neighbor[0], gradient[0])
     assert member_strengths(["none", "none"], [0.0, 0.0], weight.device) == {}

@@ -1,0 +1,170 @@
+"""Packs -> Ray Tune -> results, one pack per Tune trial.
+
+Ray Tune schedules, restarts lost workers and keeps actors warm; it is not the ledger. Our Searcher hands out the next
+pack and receives its result in the one report at the end, on the driver, which is the only writer. What is done is a
+question to the results folder (`mdlray.plan.missing_packs`), so that nothing of Tune's own state has to survive: it
+lies in a temporary folder and is never restored (a restore re-runs finished trials).
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mdlray.plan import Pack
+
+if TYPE_CHECKING:
+    from mdlray.trial import PackResult
+
+# Read by Ray when it is imported. The loggers would write five files per trial and re-read them; the snapshot grows
+# with the sweep and is never restored; the strict check is for searchers that read metrics, ours takes whole results.
+for name, value in {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}.items():
+    os.environ.setdefault(name, value)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+Work = Callable[[Pack], "PackResult"]
+
+MAX_WORKER_LOSSES = 3
+"""How often a pack is run again after its worker or node was lost, before its members become failed rows."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a pack gets and how many run at once."""
+
+    num_parallel: int
+    cpus_per_pack: float
+    gpus_per_pack: float
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether packs ask for a GPU."""
+        return self.gpus_per_pack > 0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the driver is told, always in its own thread."""
+
+    started: Callable[[Pack], None]
+    finished: Callable[[Pack, "PackResult"], None]
+    lost: Callable[[Pack, str], None]
+    """A pack whose worker died more than `MAX_WORKER_LOSSES` times, with what is known about it."""
+
+
+def connect(address: str | None) -> None:
+    """Join the Ray cluster at `address`, or at RAY_ADDRESS, or start Ray on this machine."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (ConnectionError, ValueError) as error:
+        where = address or os.environ.get("RAY_ADDRESS")
+        raise ValueError(
+            f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
+            "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
+        ) from error
+
+
+def disconnect() -> None:
+    """Leave the cluster; a Ray that `connect` started ends."""
+    ray.shutdown()
+
+
+def choose_resources(num_gpus: int | None) -> Resources:
+    """One pack per GPU, or per CPU with `num_gpus` 0; None takes all GPUs there are, else the CPUs.
+
+    ValueError at once if the cluster has fewer GPUs than asked for.
+    """
+    have = ray.cluster_resources()
+    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
+    if num_gpus is None:
+        num_gpus = gpus
+    if num_gpus > gpus:
+        raise ValueError(
+            f"--gpus {num_gpus} asks for {num_gpus} GPUs, Ray sees {gpus} (and {cpus} CPUs). Use --gpus 0 for the CPU"
+            f"{f', --gpus {gpus} for what is here' if gpus else ''}, --quick for a first look, or --address for a "
+            f"cluster that has them (a node declares logical ones with `ray start --num-gpus {num_gpus}`)."
+        )
+    if num_gpus == 0:
+        return Resources(num_parallel=max(cpus, 1), cpus_per_pack=1, gpus_per_pack=0)
+    return Resources(num_parallel=num_gpus, cpus_per_pack=1 if cpus >= num_gpus else 0, gpus_per_pack=1)
+
+
+def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Watch) -> bool:
+    """Run every pack through Ray Tune; returns False if an interrupt (SIGINT) ended it before all were done."""
+    feeder = _Feeder(packs, watch)
+    storage = tempfile.mkdtemp(prefix="mdlray-tune-")
+
+    def trainable(config: dict[str, Any]) -> None:
+        tune.report({"result": work(config["pack"])})
+
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, {"cpu": resources.cpus_per_pack, "gpu": resources.gpus_per_pack}),
+        tune_config=tune.TuneConfig(
+            search_alg=feeder, num_samples=-1, max_concurrent_trials=resources.num_parallel, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            storage_path=storage,
+            name="packs",
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+    return not feeder.waiting and not feeder.running
+
+
+class _Feeder(Searcher):  # type: ignore[misc]
+    """Hands out packs in order and takes their results."""
+
+    def __init__(self, packs: Sequence[Pack], watch: Watch):
+        super().__init__()
+        self.waiting = deque(packs)
+        self.running: dict[str, Pack] = {}
+        self.watch = watch
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if not self.waiting:
+            finished: str = Searcher.FINISHED
+            return finished
+        pack = self.running[trial_id] = self.waiting.popleft()
+        self.watch.started(pack)
+        return {"pack": pack}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        pack = self.running[trial_id]
+        if result is not None and "result" in result:
+            self.watch.finished(pack, result.pop("result"))
+        elif error:
+            self.watch.lost(pack, f"the worker was lost {MAX_WORKER_LOSSES + 1} times while it ran this pack")
+        else:
+            return  # interrupted: neither a result nor a failure
+        del self.running[trial_id]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Ray Tune pickles the searcher into its own snapshot, which is never read; the watch cannot be pickled.
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the results folder knows what is done."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""

@@ -1,0 +1,114 @@
+"""What a person sees while a sweep runs: packs and trials done, running, failed, rate, time left, the front so far.
+
+In a terminal a block that redraws itself, elsewhere a plain line now and then. The remaining time weighs trials by
+their effort (`mdlray.plan.work`), because an epoch of 100 units takes longer than one of 30.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from mdlray.plan import Pack, work
+from mdlray.tables.front import pareto_mask
+
+SECONDS_BETWEEN_LINES = 20.0
+FRONT_POINTS = 6
+
+
+@dataclass
+class Progress:
+    """Counts of one run of the command; `start` opens the display, `stop` closes it."""
+
+    packs: Sequence[Pack]
+    num_done_before: int
+    console: Console
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """Rows of this run and those that were there before, for the front."""
+    num_trials: int = 0
+    num_failed: int = 0
+    num_packs: int = 0
+    work_done: float = 0.0
+    running: set[str] = field(default_factory=set)
+    started: float = 0.0
+    last_line: float = 0.0
+    live: Live | None = None
+
+    @property
+    def num_todo(self) -> int:
+        """Trials this run has to do."""
+        return sum(len(pack.members) for pack in self.packs)
+
+    def start(self) -> None:
+        """Begin to count time and, in a terminal, to draw."""
+        self.started = self.last_line = time.monotonic()
+        if self.console.is_terminal:
+            self.live = Live(get_renderable=self._block, console=self.console, refresh_per_second=2, transient=True)
+            self.live.start()
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        if self.live:
+            self.live.stop()
+
+    def pack_started(self, pack: Pack) -> None:
+        """A pack was handed to a worker."""
+        self.running.add(pack.pack_id)
+
+    def pack_finished(self, pack: Pack, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A pack's rows are stored."""
+        self.running.discard(pack.pack_id)
+        self.num_packs += 1
+        self.num_trials += len(rows)
+        self.num_failed += sum(row["status"] != "ok" for row in rows)
+        self.work_done += sum(map(work, pack.members))
+        self.rows.extend(rows)
+        if not self.live and time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
+            self.last_line = time.monotonic()
+            self.console.print(f"{self.counts()}; front: {front_text(self.rows)}", soft_wrap=True, highlight=False)
+
+    def counts(self) -> str:
+        """One line: trials, packs, failures, rate, remaining time."""
+        seconds = time.monotonic() - self.started
+        total_work = sum(work(spec) for pack in self.packs for spec in pack.members)
+        remaining = seconds * (total_work / self.work_done - 1) if self.work_done else None
+        parts = [
+            f"{self.num_trials}/{self.num_todo} trials",
+            f"{self.num_packs}/{len(self.packs)} packs, {len(self.running)} running",
+            f"{self.num_failed} failed",
+            f"{60 * self.num_trials / seconds:.1f} trials/min" if seconds > 0 else "",
+            f"{duration(remaining)} left" if remaining is not None else "time left unknown until a pack ends",
+        ]
+        before = [f"{self.num_done_before} done before"] if self.num_done_before else []
+        return ", ".join([part for part in parts if part] + before)
+
+    def _block(self) -> Group:
+        total_work = sum(work(spec) for pack in self.packs for spec in pack.members)
+        bar = ProgressBar(total=max(total_work, 1), completed=self.work_done, width=60)
+        return Group(bar, Text(self.counts()), Text(f"front so far: {front_text(self.rows)}"))
+
+
+def front_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A few points of the front of single trials on true labels: validation accuracy at bytes."""
+    ok = [row for row in rows if row["status"] == "ok" and row["label_randomization_fraction"] == 0]
+    if not ok:
+        return "no trial on true labels yet"
+    dataset = ok[-1]["dataset"]
+    points = np.array([(r["validation_accuracy"], r["compressed_bytes"]) for r in ok if r["dataset"] == dataset])
+    best = points[pareto_mask(points[:, 0], points[:, 1])]
+    best = best[np.argsort(-best[:, 1])]
+    chosen = best[np.unique(np.linspace(0, len(best) - 1, FRONT_POINTS).round().astype(int))]
+    return f"{dataset}: " + ", ".join(f"{100 * accuracy:.1f} % at {size:,.0f} B" for accuracy, size in chosen)
+
+
+def duration(seconds: float) -> str:
+    """45 s, 12 min, 3.4 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,79 @@
+"""Tables into what people look at: two figures, the comparison with printed results, and one page of HTML.
+
+figures/accuracy_vs_bytes.{png,svg}
+figures/accuracy_vs_edges_removed.{png,svg}
+figures/published_comparison.{parquet,csv}      Baktash et al. 2019, where there are rows to compare
+report.html                                     all of it, self-contained
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
+from mdlray.report.published import compare
+from mdlray.tables import Store, load
+from mdlray.tables.files import parquet_bytes, write_atomically
+from mdlray.tables.front import front_table
+
+__all__ = ["write_report"]
+
+
+def write_report(folder: str | Path) -> list[Path]:
+    """Draw and write everything for the sweep in `folder` from the rows it has now; returns the files written.
+
+    Raises FileNotFoundError for a folder without results, ValueError for a damaged table or a newer row version.
+    """
+    trials, store = load(folder), Store(Path(folder))
+    front, comparison = front_table(trials), compare(trials)
+    pictures = {
+        "accuracy_vs_bytes": accuracy_vs_bytes(front),
+        "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
+    }
+    figures = store.figures_folder
+    files = {figures / f"{name}.png": picture.png for name, picture in pictures.items()}
+    files |= {figures / f"{name}.svg": picture.svg for name, picture in pictures.items()}
+    arrow = pa.Table.from_pandas(comparison, preserve_index=False)
+    files[figures / "published_comparison.parquet"] = parquet_bytes(arrow)
+    files[figures / "published_comparison.csv"] = comparison.to_csv(index=False, float_format="%.10g").encode()
+    captions = {
+        "Test accuracy over compressed size": pictures["accuracy_vs_bytes"].png,
+        "Test accuracy over edges removed": pictures["accuracy_vs_edges_removed"].png,
+    }
+    files[store.report_path] = _page(store, trials, front, comparison, captions).encode()
+    write_atomically(files)
+    return list(files)
+
+
+def _page(
+    store: Store, trials: pd.DataFrame, front: pd.DataFrame, comparison: pd.DataFrame, pictures: dict[str, bytes]
+) -> str:
+    failed = trials[trials["status"] != "ok"]
+    best = front[front["on_front"]]
+    above = int(comparison["at_or_above"].sum())
+    name = store.folder.resolve().name
+    return page(
+        title=name,
+        question=str(store.read_manifest().get("question", "")),
+        summary=f"{len(trials):,} trials: {len(trials) - len(failed):,} ok, {len(failed):,} failed; "
+        f"{len(front):,} settings, {len(best):,} of them on a front.",
+        pictures=pictures,
+        tables=[
+            (
+                "Front",
+                "Settings that no other one of the same task beats in mean validation accuracy and mean bytes; "
+                "± is one standard deviation over seeds. Test accuracy is reported, and decides nothing.",
+                table(best, FRONT_COLUMNS),
+            ),
+            (
+                "Beside Baktash et al. 2019",
+                f"Test accuracy of the decoded networks beside the printed one (arXiv:1910.11144): {above} of "
+                f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
+                "one cell, mean validation accuracy has chosen. The printed networks are not quantized.",
+                table(comparison, COMPARISON_COLUMNS),
+            ),
+            ("Failed trials", "They are in no figure and no mean.", table(failed, FAILED_COLUMNS)),
+        ],
+    )

@@ -1,0 +1,24 @@
+"""`python -m mdlray.report FOLDER`: figures and report.html of one sweep. Exit codes: 0 written, 2 bad input."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(folder: Annotated[Path, typer.Argument(help="A sweep's results, e.g. results/compare_pruning.")]) -> None:
+    """Draw the figures of a sweep and write its report.html, from the rows it has now."""
+    # Only now: --help need not wait for matplotlib.
+    from mdlray.report import write_report
+
+    try:
+        written = write_report(folder)
+    except (FileNotFoundError, ValueError) as reason:
+        typer.echo(f"mdlray.report: {reason}", err=True)
+        raise typer.Exit(2) from reason
+    for path in written:
+        typer.echo(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)

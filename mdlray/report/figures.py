@@ -1,0 +1,250 @@
+"""The front table as two figures: test accuracy over compressed bytes, and over the fraction of edges removed.
+
+One panel per task and architecture that has rows, one color and marker per way of pruning; a point is a cell (mean over
+its seeds, bars of one standard deviation), a line joins cells that differ in their pruning ratio only. Ringed cells are
+on the front of their task. Behind, dashed and pale: the printed accuracies of Baktash et al. 2019 with their standard
+deviation; they have no bytes, so they stand in the second figure only. Colors: Okabe & Ito 2008, safe for all eyes.
+
+Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from mdlray.report.published import published_accuracy, published_method
+
+PANEL = ["label_randomization_fraction", "pixel_randomization", "architecture", "split", "dataset"]
+"""Columns that a panel has one value of, in the order of the panels."""
+
+_SERIES = ["regularizer", "regularizer_strength", "pruning_scope", "quantization_levels", "optimizer", "learning_rate"]
+_SERIES += ["num_epochs", "batch_size", "dropout"]
+
+_STYLES = {
+    "Mag-L2": ("#0072B2", "o"),
+    "Mag-L1": ("#D55E00", "s"),
+    "OBD": ("#009E73", "^"),
+    "none": ("#000000", "D"),
+    "Mag": ("#56B4E9", "v"),
+}
+_FURTHER_STYLES = [("#CC79A7", "P"), ("#E69F00", "X"), ("#8C564B", "<"), ("#7F7F7F", ">")]
+_PUBLISHED_LABELS = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
+
+_TICKS_PERCENT = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99)
+_LARGEST_RATIO = 0.99999
+"""Where a network without any edge is drawn: the axis has no place for it."""
+
+_LOOK: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "svg.hashsalt": "mdlray",  # else the same rows would give another file each time
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure as it is kept."""
+
+    png: bytes
+    svg: bytes
+
+
+def method_label(method: str, regularizer: str) -> str:
+    """What a way of pruning is called in figures, e.g. `Mag-L2`."""
+    if method in ("none", "obd"):
+        return {"none": "none", "obd": "OBD"}[method]
+    name = "Mag" if method == "magnitude" else method
+    return name if regularizer == "none" else f"{name}-{regularizer.upper()}"
+
+
+def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
+    """Test accuracy (percent) over compressed bytes (logarithmic), from a table of `front_table`."""
+
+    def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
+        return np.asarray(cells["compressed_bytes_mean"], dtype=np.float64)
+
+    def dress(axes: Axes, cells: pd.DataFrame) -> None:
+        axes.set_xscale("log")
+        low, high = place(cells).min() / 1.25, place(cells).max() * 1.25
+        axes.set_xlim(low, high)
+        # Powers of ten alone would leave a short axis without two numbers.
+        steps = (1, 2, 5) if high < 30 * low else (1, 3) if high < 3000 * low else (1,)
+        ticks = [step * 10.0**power for power in range(13) for step in steps]
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes_text(value)))
+
+    return _draw(front, "Test accuracy and compressed size", "compressed size (bytes)", place, dress, published=False)
+
+
+def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
+    """Test accuracy (percent) over edges removed (as log of what remains), printed accuracies behind."""
+
+    def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
+        return _edges_place(np.asarray(cells["pruning_ratio"], dtype=np.float64))
+
+    def dress(axes: Axes, _: pd.DataFrame) -> None:
+        low, high = axes.get_xlim()
+        ticks = [t for t in _TICKS_PERCENT if low <= _edges_place(np.array([t / 100]))[0] <= high]
+        axes.xaxis.set_major_locator(FixedLocator(list(_edges_place(np.array(ticks) / 100))))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 10**-value):.4g}"))
+        axes.tick_params(axis="x", labelsize=8)
+
+    return _draw(front, "Test accuracy and edges removed", "edges removed (%)", place, dress, published=True)
+
+
+def _edges_place(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    place: npt.NDArray[np.float64] = -np.log10(1 - np.minimum(ratio, _LARGEST_RATIO))
+    return place
+
+
+def _draw(
+    front: pd.DataFrame,
+    title: str,
+    x_label: str,
+    place: Callable[[pd.DataFrame], npt.NDArray[np.float64]],
+    dress: Callable[[Axes, pd.DataFrame], None],
+    *,
+    published: bool,
+) -> Picture:
+    cells = front.dropna(subset=["test_accuracy_mean", "compressed_bytes_mean"])
+    cells = cells.assign(label=[method_label(*way) for way in zip(cells["method"], cells["regularizer"], strict=True)])
+    panels = list(cells.groupby(PANEL)) if len(cells) else []
+    styles = _styles(cells["label"])
+    with matplotlib.rc_context(_LOOK):
+        num_columns = max(1, min(4, len(panels), cells["dataset"].nunique()))
+        num_rows = max(1, -(-len(panels) // num_columns))
+        width, height = max(3.1 * num_columns + 0.4, 5.6), 2.6 * num_rows + 1.1
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.suptitle(title, fontsize=12, fontweight="bold")
+        if not panels:
+            figure.text(0.5, 0.5, "no trial has come to its end yet", ha="center", va="center", color="#777777")
+        drawn: set[str] = set()
+        for number, (_, group) in enumerate(panels):
+            axes = figure.add_subplot(num_rows, num_columns, number + 1)
+            axes.set_title(_panel_title(group.iloc[0], many_splits=cells["split"].nunique() > 1))
+            if published:
+                drawn |= _draw_published(axes, group, styles)
+            _draw_cells(axes, group, place(group), styles)
+            dress(axes, group)
+            if number % num_columns == 0:
+                axes.set_ylabel("test accuracy (%)")
+            if number >= len(panels) - num_columns:
+                axes.set_xlabel(x_label)
+        _draw_legend(figure, cells, styles, drawn)
+        # A very tall figure must stay below the 2^16 pixels that Agg can draw.
+        return Picture(_saved(figure, "png", dpi=min(150.0, 60_000 / height)), _saved(figure, "svg", dpi=72.0))
+
+
+def _draw_cells(
+    axes: Axes, group: pd.DataFrame, x: npt.NDArray[np.float64], styles: Mapping[str, tuple[str, str]]
+) -> None:
+    cells = group.assign(x=x, y=100 * group["test_accuracy_mean"], spread=100 * group["test_accuracy_std"].fillna(0))
+    for (label, *_), series in cells.groupby(["label", *_SERIES]):
+        if len(series) > 1:
+            line = series.sort_values("pruning_ratio")
+            axes.plot(line["x"], line["y"], color=styles[str(label)][0], linewidth=1.3, alpha=0.8, zorder=3)
+    for label, series in cells.groupby("label"):
+        color, marker = styles[str(label)]
+        bars: dict[str, Any] = {"ecolor": color, "elinewidth": 1.0, "capsize": 2, "linestyle": "none", "zorder": 4}
+        axes.errorbar(series["x"], series["y"], yerr=series["spread"], **bars)
+        axes.scatter(series["x"], series["y"], s=16, color=color, marker=marker, linewidths=0, zorder=5)
+    chosen = cells[cells["on_front"]]
+    axes.scatter(chosen["x"], chosen["y"], s=62, facecolors="none", edgecolors="#222222", linewidths=0.9, zorder=6)
+
+
+def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[str, str]]) -> set[str]:
+    """The printed curves of this panel's task, where there are any; returns their labels."""
+    first = group.iloc[0]
+    if first["label_randomization_fraction"] != 0 or first["pixel_randomization"] != "none":
+        return set()
+    printed = published_accuracy()
+    printed = printed[(printed["dataset"] == first["dataset"]) & (printed["architecture"] == first["architecture"])]
+    ways = zip(group["method"], group["regularizer"], group["pruning_ratio"], strict=True)
+    wanted = {published_method(*way) for way in ways}
+    labels = set()
+    for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
+        label = _PUBLISHED_LABELS[str(name)]
+        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), _pale(styles.get(label, _STYLES[label])[0])
+        mean = curve["published_accuracy_percent_mean"].to_numpy()
+        std = curve["published_accuracy_percent_std"].to_numpy()
+        axes.fill_between(x, mean - std, mean + std, color=color, alpha=0.35, linewidth=0, zorder=1)
+        axes.plot(x, mean, color=color, linestyle=(0, (4, 2)), linewidth=1.4, zorder=2)
+        labels.add(label)
+    return labels
+
+
+def _draw_legend(
+    figure: Figure, cells: pd.DataFrame, styles: Mapping[str, tuple[str, str]], published: Iterable[str]
+) -> None:
+    names = {"none": "none (not pruned)"}
+    entries = [Line2D([], [], color=c, marker=m, markersize=5, label=names.get(k, k)) for k, (c, m) in styles.items()]
+    for label in sorted(published, key=list(_STYLES).index):
+        color = _pale(_STYLES[label][0])
+        entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, Baktash et al. 2019"))
+    if cells["on_front"].any():
+        ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
+        ring.set_label("on the front (validation)")
+        entries.append(ring)
+    if entries:
+        num_lines = -(-len(entries) // int(figure.get_figwidth() / 1.85))
+        num_columns = -(-len(entries) // num_lines)
+        figure.legend(handles=entries, loc="outside lower center", ncols=num_columns, frameon=False, fontsize=8.5)
+
+
+def _panel_title(cell: "pd.Series[Any]", *, many_splits: bool) -> str:
+    lines = [f"{cell['dataset']}, {cell['architecture']}".replace("_", " ")]
+    labels, pixels = cell["label_randomization_fraction"], cell["pixel_randomization"]
+    remarks = [
+        f"{100 * labels:.4g} % random labels" if labels > 0 else "",
+        f"{pixels} pixels" if pixels != "none" else "",
+        f"{cell['split']} split" if many_splits else "",
+    ]
+    lines += [", ".join(filter(None, remarks))] if any(remarks) else []
+    return "\n".join(lines)
+
+
+def _styles(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Color and marker of every label; known ones keep theirs in every figure."""
+    found = set(labels)
+    known = {label: style for label, style in _STYLES.items() if label in found}
+    others = sorted(found - set(known))
+    return known | {label: _FURTHER_STYLES[n % len(_FURTHER_STYLES)] for n, label in enumerate(others)}
+
+
+def _pale(color: str) -> tuple[float, float, float]:
+    red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
+    return red, green, blue
+
+
+def _bytes_text(value: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
+
+
+def _saved(figure: Figure, kind: str, dpi: float) -> bytes:
+    sink = BytesIO()
+    figure.savefig(sink, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
+    return sink.getvalue()

@@ -1,0 +1,244 @@
+"""What a row is: the Arrow schemas of all tables, and the ways from a trial and from plain mappings into them.
+
+    trials.parquet    one row per trial                  TRIALS
+    curves.parquet    one row per trial and epoch        CURVES
+    layers.parquet    one row per trial and layer        LAYERS
+    front.parquet     one row per cell (setting)         FRONT
+
+A `?` after a type marks a column that may be null; a failed trial is a row whose measurements are null. Columns are
+added freely, nullable, because older files lack them; none is renamed or changes its meaning without a new
+`ROW_VERSION` and a reader for the old one. Units are in the names, accuracies are fractions in [0, 1].
+"""
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mdlray.spec import TrialSpec, canonical_json
+
+ROW_VERSION = 1
+"""Version of the meaning of the columns, written into every row and file."""
+
+_TYPES = {
+    "str": pa.string(),
+    "i64": pa.int64(),
+    "f64": pa.float64(),
+    "bool": pa.bool_(),
+    "list<i64>": pa.list_(pa.int64()),
+}
+
+
+def _schema(columns: Mapping[str, str]) -> pa.Schema:
+    fields = [pa.field(name, _TYPES[kind.rstrip("?")], nullable=kind.endswith("?")) for name, kind in columns.items()]
+    return pa.schema(fields, metadata={"mdlray_row_version": str(ROW_VERSION)})
+
+
+TRIALS = _schema(
+    {
+        "trial_id": "str",
+        "cell_id": "str",  # what repetitions over seeds share
+        "status": "str",  # "ok" or "failed"
+        "error": "str?",
+        "sweep": "str",
+        "dataset": "str",
+        "split": "str",
+        "label_randomization_fraction": "f64",  # of the training labels, drawn anew
+        "label_changed_fraction": "f64?",  # of the training labels, different after the draw
+        "pixel_randomization": "str",
+        "architecture": "str",
+        "num_weights": "i64?",
+        "num_nonzero": "i64?",
+        "method": "str",
+        "regularizer": "str",
+        "regularizer_strength": "f64",
+        "pruning_ratio": "f64",
+        "pruning_scope": "str",
+        "quantization_levels": "i64",
+        "optimizer": "str",
+        "learning_rate": "f64",
+        "num_epochs": "i64",
+        "batch_size": "i64",
+        "dropout": "f64",
+        "seed": "i64",  # of the initialization
+        "data_order_seed": "i64",
+        "randomization_seed": "i64",
+        "train_accuracy": "f64?",  # these four: of the decoded network
+        "validation_accuracy": "f64?",
+        "test_accuracy": "f64?",
+        "train_nats": "f64?",  # sum over the training examples of -ln p(label)
+        "trained_validation_accuracy": "f64?",  # before quantization
+        "trained_test_accuracy": "f64?",
+        "compressed_bytes": "i64?",  # length of the file; the sum of the next four
+        "header_bytes": "i64?",
+        "mask_bytes": "i64?",
+        "values_bytes": "i64?",
+        "codebook_bytes": "i64?",
+        "ideal_entropy_bits": "f64?",
+        "lzma_csr_bytes": "i64?",
+        "decoded_ok": "bool?",
+        "wall_seconds": "f64",  # the trial's share of its pack's
+        "device": "str",
+        "num_members_in_pack": "i64",
+        "pack_id": "str",
+        "row_version": "i64",
+        "spec": "str",  # canonical JSON
+    }
+)
+
+CURVES = _schema(
+    {
+        "trial_id": "str",
+        "epoch": "i64",
+        "train_nats_per_example": "f64?",
+        "validation_nats_per_example": "f64?",
+        "train_accuracy": "f64?",
+        "validation_accuracy": "f64?",
+        "sparsity": "f64?",  # fraction of the prunable weights that is zero
+    }
+)
+
+LAYERS = _schema(
+    {
+        "trial_id": "str",
+        "layer": "str",
+        "shape": "list<i64>",
+        "num_weights": "i64",
+        "num_nonzero": "i64",
+        "mask_bytes": "i64",
+        "values_bytes": "i64",
+        "codebook_bytes": "i64",
+    }
+)
+
+_CELL = (
+    "cell_id dataset split label_randomization_fraction pixel_randomization architecture num_weights method "
+    "regularizer regularizer_strength pruning_ratio pruning_scope quantization_levels optimizer learning_rate "
+    "num_epochs batch_size dropout"
+)
+_MEASURED = ("train_accuracy", "validation_accuracy", "test_accuracy", "compressed_bytes", "num_nonzero")
+
+FRONT = pa.unify_schemas(
+    [
+        pa.schema([TRIALS.field(name) for name in _CELL.split()], metadata=TRIALS.metadata),
+        _schema({"num_trials": "i64"}),  # repetitions; the std over them has ddof 1, and is null for one
+        _schema({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
+        _schema(
+            {
+                "on_front": "bool",  # chosen on mean validation accuracy against mean bytes
+                "hypervolume": "f64?",  # of the group's front, repeated in each of its rows
+            }
+        ),
+    ]
+)
+
+_FLAGS, _WHOLE, _REAL = (bool, np.bool_), numbers.Integral, numbers.Real
+
+
+def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table of exactly this schema, in the order given.
+
+    Raises ValueError for an unknown or missing column, a null where none may be, and a value of another type (a whole
+    number is welcome in a real column, NumPy scalars are welcome everywhere).
+    """
+    names = set(schema.names)
+    for number, row in enumerate(rows):
+        if row.keys() != names:
+            wrong = [f"unknown column {name!r}" for name in sorted(row.keys() - names)]
+            wrong += [f"no column {name!r}" for name in sorted(names - row.keys())]
+            raise ValueError(f"{_place(row, number)} has {', '.join(wrong)}; the columns are: {schema.names}.")
+    columns = [[_settled(row, number, field) for number, row in enumerate(rows)] for field in schema]
+    try:
+        arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    except OverflowError as reason:
+        raise ValueError(f"a whole number does not fit into 64 bits: {reason}.") from reason
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """The table in pandas; whole numbers and flags that may be null keep their type (`Int64`, `boolean`)."""
+    exact = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=exact.get, ignore_metadata=True)
+    plain = {pa.int64(): "int64", pa.bool_(): "bool"}
+    return frame.astype({f.name: plain[f.type] for f in table.schema if not f.nullable and f.type in plain})
+
+
+def spec_columns(spec: TrialSpec) -> dict[str, Any]:
+    """The columns of TRIALS that follow from the trial alone."""
+    data, training, compression, seeds = spec.data, spec.training, spec.compression, spec.seeds
+    return {
+        "trial_id": spec.trial_id,
+        "cell_id": spec.cell_id,
+        "dataset": data.dataset,
+        "split": data.split,
+        "label_randomization_fraction": data.label_randomization_fraction,
+        "pixel_randomization": data.pixel_randomization,
+        "architecture": spec.model.architecture,
+        "method": compression.method,
+        "regularizer": training.regularizer,
+        "regularizer_strength": training.regularizer_strength,
+        "pruning_ratio": compression.pruning_ratio,
+        "pruning_scope": compression.scope,
+        "quantization_levels": compression.quantization_levels,
+        "optimizer": training.optimizer,
+        "learning_rate": training.learning_rate,
+        "num_epochs": training.num_epochs,
+        "batch_size": training.batch_size,
+        "dropout": training.dropout,
+        "seed": seeds.initialization,
+        "data_order_seed": seeds.data_order,
+        "randomization_seed": seeds.randomization,
+        "row_version": ROW_VERSION,
+        "spec": canonical_json(spec),
+    }
+
+
+def failed_row(
+    spec: TrialSpec,
+    *,
+    sweep: str,
+    error: str,
+    pack_id: str,
+    num_members_in_pack: int,
+    device: str = "unknown",
+    wall_seconds: float = 0.0,
+) -> dict[str, Any]:
+    """The row of a trial that did not come to its end: what is known of it, the error, and no measurement."""
+    known = {
+        "status": "failed",
+        "error": error,
+        "sweep": sweep,
+        "pack_id": pack_id,
+        "num_members_in_pack": num_members_in_pack,
+        "device": device,
+        "wall_seconds": wall_seconds,
+    }
+    return dict.fromkeys(TRIALS.names) | spec_columns(spec) | known
+
+
+def _settled(row: Mapping[str, Any], number: int, field: pa.Field) -> Any:
+    value = row[field.name]
+    kind = field.type
+    if value is None and field.nullable:
+        return None
+    if kind == pa.string() and isinstance(value, str):
+        return value
+    if kind == pa.bool_() and isinstance(value, _FLAGS):
+        return bool(value)
+    if kind == pa.int64() and isinstance(value, _WHOLE) and not isinstance(value, bool):
+        return int(value)
+    if kind == pa.float64() and isinstance(value, _REAL) and not isinstance(value, bool):
+        return float(value)
+    if pa.types.is_list(kind) and isinstance(value, list | tuple) and all(isinstance(v, _WHOLE) for v in value):
+        return [int(v) for v in value]
+    wanted = {name for name, known in _TYPES.items() if known == kind}.pop()
+    wanted += " or null" if field.nullable else ""
+    given = f"{value!r} ({type(value).__name__})"
+    raise ValueError(f"{_place(row, number)}: column {field.name!r} is {given}, it must be {wanted}.")
+
+
+def _place(row: Mapping[str, Any], number: int) -> str:
+    return f"row {number} (trial {row.get('trial_id')!r})"

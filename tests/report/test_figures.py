@@ -1,0 +1,92 @@
+import struct
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import pytest
+
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, method_label
+from mdlray.tables.front import front_table
+
+
+@pytest.fixture(params=[accuracy_vs_bytes, accuracy_vs_edges_removed])
+def draw(request):
+    return request.param
+
+
+def size_in_pixels(png):
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", png[16:24])
+
+
+def num_panels(svg):
+    return sum(1 for node in ElementTree.fromstring(svg).iter() if node.get("id", "").startswith("axes_"))
+
+
+@pytest.mark.parametrize(
+    ("way", "label"),
+    [
+        (("magnitude", "l2"), "Mag-L2"),
+        (("magnitude", "l1"), "Mag-L1"),
+        (("magnitude", "none"), "Mag"),
+        (("obd", "l2"), "OBD"),
+        (("none", "l1"), "none"),
+        (("hashing", "none"), "hashing"),
+        (("hashing", "l2"), "hashing-L2"),
+    ],
+)
+def test_labels(way, label):
+    assert method_label(*way) == label
+
+
+def test_one_panel_per_task_and_architecture_that_has_rows(draw, make_row, as_trials):
+    rows = [
+        make_row(),
+        make_row({"compression.pruning_ratio": 0.99}),
+        make_row({"data.dataset": "mnist_rotation"}),
+        make_row({"data.dataset": "never_heard_of"}),
+        make_row({"data.label_randomization_fraction": 0.5, "model.hidden_units": (30,)}),
+        make_row({"data.pixel_randomization": "shuffled", "data.split": "usual"}),
+        make_row({"model.hidden_units": (300, 100)}, status="failed"),
+    ]
+    picture = draw(front_table(as_trials(rows)))
+    assert num_panels(picture.svg) == 5
+    assert min(size_in_pixels(picture.png)) > 500
+
+
+def test_nothing_one_point_and_extremes_can_be_drawn(draw, make_row, as_trials):
+    removed_all = {"compression.pruning_ratio": 1.0}
+    dense = {"compression.pruning_ratio": 0.0, "compression.method": "none"}
+    for rows in (
+        [make_row(status="failed")],
+        [make_row()],
+        [make_row(test_accuracy=None)],
+        [make_row(removed_all, test_accuracy=0.1, compressed_bytes=9), make_row(dense, compressed_bytes=10**9)],
+    ):
+        picture = draw(front_table(as_trials(rows)))
+        assert num_panels(picture.svg) == int(rows[0]["test_accuracy"] is not None)
+        assert size_in_pixels(picture.png)
+
+
+def test_the_same_rows_give_the_same_files_and_leave_no_setting_behind(draw, make_row, as_trials):
+    before = dict(matplotlib.rcParams)
+    front = front_table(as_trials([make_row(), make_row({"seeds.initialization": 1}, test_accuracy=0.8)]))
+    assert draw(front) == draw(front)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_printed_curves_stand_behind_edges_of_the_same_task_only(make_row, as_trials):
+    def ink(fields):
+        return (
+            accuracy_vs_edges_removed(front_table(as_trials([make_row(fields)]))).svg.decode().count("stroke-dasharray")
+        )
+
+    # One dashed curve in the panel, one in the legend.
+    assert ink({}) == 2
+    assert ink({"data.dataset": "fashion_mnist"}) == 0
+    assert ink({"data.label_randomization_fraction": 0.5}) == 0
+    assert ink({"model.hidden_units": (50,)}) == 0
+
+
+def test_many_panels_stay_below_what_can_be_drawn(make_row, as_trials):
+    rows = [make_row({"data.label_randomization_fraction": n / 40}) for n in range(40)]
+    assert max(size_in_pixels(accuracy_vs_bytes(front_table(as_trials(rows))).png)) < 2**16

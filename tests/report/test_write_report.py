@@ -1,0 +1,78 @@
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from mdlray.report import write_report
+from mdlray.tables import Store
+
+NAMES = {
+    "figures/accuracy_vs_bytes.png",
+    "figures/accuracy_vs_bytes.svg",
+    "figures/accuracy_vs_edges_removed.png",
+    "figures/accuracy_vs_edges_removed.svg",
+    "figures/published_comparison.parquet",
+    "figures/published_comparison.csv",
+    "report.html",
+}
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-m", "mdlray.report", *arguments], capture_output=True, text=True)
+
+
+def test_a_sweep_gets_all_its_files(tmp_path, make_row):
+    store = Store(tmp_path)
+    rows = [make_row({"seeds.initialization": seed}, test_accuracy=0.97 + seed / 100) for seed in range(2)]
+    failed = make_row({"compression.pruning_ratio": 0.5}, status="failed", error="<oops> & more")
+    store.write_pack("p0", [*rows, failed], [], [], {})
+    store.write_manifest({"question": "Which <way> is best?"})
+    written = write_report(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in written} == NAMES
+    assert all(path.stat().st_size > 100 for path in written)
+    html = store.report_path.read_text()
+    assert "Which &lt;way&gt; is best?" in html and "&lt;oops&gt; &amp; more" in html and "97.50 ± 0.71" in html
+    kept = pd.read_parquet(store.figures_folder / "published_comparison.parquet")
+    read = pd.read_csv(store.figures_folder / "published_comparison.csv")
+    assert kept["at_or_above"].tolist() == read["at_or_above"].tolist() == [True]
+    assert kept["num_trials"].tolist() == [2] and kept["difference_percent"][0] == pytest.approx(97.5 - 96.99)
+    # The report only looks: tables stay as they were, and the same rows give the same page.
+    assert not store.trials_path.exists()
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in write_report(tmp_path)] == before
+
+
+@pytest.mark.parametrize("case", ["only failed", "one row", "unknown data set"])
+def test_thin_tables_get_all_files_too(tmp_path, make_row, case):
+    row = {
+        "only failed": make_row(status="failed"),
+        "one row": make_row(),
+        "unknown data set": make_row({"data.dataset": "never_heard_of"}),
+    }[case]
+    Store(tmp_path).write_pack("p0", [row], [], [], {})
+    assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == NAMES
+    read = pd.read_parquet(tmp_path / "figures" / "published_comparison.parquet")
+    assert len(read) == (case == "one row")
+
+
+def test_the_command_writes_and_says_where(tmp_path, make_row):
+    Store(tmp_path).write_pack("p0", [make_row()], [], [], {})
+    done = command(str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.removeprefix(f"{tmp_path}/") for line in done.stdout.split()} == NAMES
+
+
+def test_bad_input_is_exit_code_2_with_the_way_out(tmp_path):
+    missing = command(str(tmp_path / "nothing"))
+    assert missing.returncode == 2 and "Traceback" not in missing.stderr
+    assert "there are no results in" in missing.stderr and "python -m mdlray.sweep nothing" in missing.stderr
+    (tmp_path / "trials.parquet").write_bytes(b"broken")
+    broken = command(str(tmp_path))
+    assert broken.returncode == 2 and "trials.parquet is damaged" in broken.stderr
+
+
+def test_the_report_needs_neither_torch_nor_ray():
+    code = "import sys, mdlray.report, mdlray.tables.front; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,125 @@
+"""Any order of packs and compactions reads as: the ok row, else the latest; with the curves that came with it."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdlray.tables.files import parquet_bytes
+from mdlray.tables.parts import Parts
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+
+ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
+TEMPLATE = pq.read_table(ASSET).to_pylist()[0]
+
+
+def pack(trials: dict[str, str], attempt: int) -> dict[str, pa.Table]:
+    """Tables of a pack whose rows and curves tell the attempt they come from."""
+    rows = [TEMPLATE | {"trial_id": t, "status": s, "wall_seconds": float(attempt)} for t, s in trials.items()]
+    point = dict.fromkeys(CURVES.names, float(attempt))
+    curves = [point | {"trial_id": t, "epoch": e} for t, s in trials.items() if s == "ok" for e in (1, 2)]
+    tables = {"curves": to_table(curves, CURVES), "layers": LAYERS.empty_table()}
+    return tables | {"trials": to_table(rows, TRIALS)}
+
+
+def read(parts: Parts) -> tuple[dict[str, tuple[str, float]], dict[str, list[float]]]:
+    rows = {r["trial_id"]: (r["status"], r["wall_seconds"]) for r in parts.merged("trials").to_pylist()}
+    curves: dict[str, list[float]] = {}
+    for point in parts.merged("curves").to_pylist():
+        curves.setdefault(point["trial_id"], []).append(point["train_accuracy"])
+    return rows, curves
+
+
+def make_parts(folder: Path) -> Parts:
+    return Parts(folder, folder / "parts")
+
+
+packs = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["ok", "failed"]), min_size=1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.one_of(packs, st.just("compact")), max_size=8))
+def test_every_history_reads_like_the_model(history):
+    folder = Path(tempfile.mkdtemp())
+    parts, model = make_parts(folder), {}
+    for attempt, step in enumerate(history):
+        if step == "compact":
+            parts.compact()
+        else:
+            parts.write("samename", pack(step, attempt))
+            for trial, status in step.items():
+                if status == "ok" or model.get(trial, ("failed",))[0] == "failed":
+                    model[trial] = (status, float(attempt))
+        rows, curves = read(parts)
+        assert rows == model
+        assert curves == {trial: [attempt] * 2 for trial, (status, attempt) in model.items() if status == "ok"}
+        assert parts.status_by_trial() == {trial: status for trial, (status, _) in model.items()}
+    shutil.rmtree(folder)
+
+
+def test_compaction_changes_no_byte_of_what_is_read_and_leaves_no_part(tmp_path):
+    parts = make_parts(tmp_path)
+    for attempt, trials in enumerate([{"d": "ok", "a": "ok"}, {"c": "failed"}, {"b": "ok"}]):
+        parts.write(f"p{attempt}", pack(trials, attempt))
+    before = [parts.merged(kind) for kind in ("trials", "curves", "layers")]
+    parts.compact()
+    assert [parts.merged(kind) for kind in ("trials", "curves", "layers")] == before
+    assert list((tmp_path / "parts").iterdir()) == []
+    once = (tmp_path / "trials.parquet").read_bytes()
+    parts.compact()
+    assert (tmp_path / "trials.parquet").read_bytes() == once
+
+
+def test_the_order_of_packs_leaves_no_trace(tmp_path):
+    trials = [{"d": "ok", "a": "ok"}, {"c": "failed"}, {"b": "ok"}]
+    for name, order in (("one", (0, 1, 2)), ("other", (2, 0, 1))):
+        parts = make_parts(tmp_path / name)
+        for number in order:
+            parts.write(f"p{number}", pack(trials[number], number))
+        parts.compact()
+    for kind in ("trials", "curves", "layers"):
+        assert (tmp_path / "one" / f"{kind}.parquet").read_bytes() == (
+            tmp_path / "other" / f"{kind}.parquet"
+        ).read_bytes()
+
+
+def test_curves_without_rows_are_not_read_and_are_cleaned(tmp_path):
+    parts = make_parts(tmp_path)
+    parts.write("p0", pack({"a": "ok"}, 0))
+    orphan = tmp_path / "parts" / "00000002-p1.curves.parquet"
+    orphan.write_bytes(parquet_bytes(pack({"b": "ok", "a": "ok"}, 5)["curves"]))
+    assert set(read(parts)[1]) == {"a"}
+    # A new part does not adopt the orphan, not even under the same name and without curves of its own.
+    parts.write("p1", pack({"a": "failed"}, 1))
+    assert read(parts)[1] == {"a": [0.0, 0.0]}
+    parts.clean()
+    assert not orphan.exists() and set(read(parts)[0]) == {"a"}
+
+
+def test_columns_of_older_and_newer_programs_live_together(tmp_path):
+    parts = make_parts(tmp_path)
+    tables = pack({"a": "ok"}, 0)
+    parts.write("older", tables | {"trials": tables["trials"].drop_columns(["lzma_csr_bytes"])})
+    tables = pack({"b": "ok"}, 1)
+    parts.write("newer", tables | {"trials": tables["trials"].append_column("label_bits", pa.array([7.5]))})
+    parts.compact()
+    rows = {row["trial_id"]: row for row in parts.merged("trials").to_pylist()}
+    assert rows["a"]["lzma_csr_bytes"] is None and rows["b"]["lzma_csr_bytes"] is not None
+    assert rows["a"]["label_bits"] is None and rows["b"]["label_bits"] == 7.5
+
+
+def test_one_damaged_part_is_named(tmp_path):
+    parts = make_parts(tmp_path)
+    parts.write("p0", pack({"a": "ok"}, 0))
+    parts.write("p1", pack({"b": "ok"}, 1))
+    broken = tmp_path / "parts" / "00000001-p0.trials.parquet"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    for look in (parts.status_by_trial, lambda: parts.merged("trials"), parts.compact):
+        with pytest.raises(ValueError, match="00000001-p0.trials.parquet is damaged"):
+            look()
+    assert (tmp_path / "parts" / "00000002-p1.trials.parquet").exists()

@@ -1,0 +1,207 @@
+"""The command: what it refuses, what it leaves, and that it can be killed at any moment (real Ray, real kills)."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import mdlray
+from mdlray.sweep import app
+from mdlray.tables import Store
+
+ASSETS = Path(__file__).parent / "assets"
+TINY = str(ASSETS / "tiny_sweep.py")
+
+
+def call(*words: str) -> tuple[int, str]:
+    """The command in this process; nothing that starts Ray."""
+    result = CliRunner().invoke(app, list(words))
+    return result.exit_code, " ".join(result.output.split())
+
+
+def start(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    """The command as a user starts it."""
+    environment = os.environ | {"COLUMNS": "120", "MDLRAY_DATA": str(cwd)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mdlray.sweep", *words],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=180)
+    return output
+
+
+def wait_for_rows(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while len(Store(folder).status_by_trial()) < count:
+        assert process.poll() is None, end(process)
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def measured(folder: Path) -> pd.DataFrame:
+    """The columns that must not depend on what happened on the way."""
+    rows = mdlray.load(folder)
+    return rows.drop(columns=["wall_seconds"]).sort_values("trial_id", ignore_index=True)
+
+
+def test_lists_the_sweeps() -> None:
+    code, output = call("--list")
+    assert code == 0 and re.search(r"compare_pruning [\d,]+ trials Which weights should go", output)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ([], "name a sweep, e.g. `python -m mdlray.sweep compare_pruning`"),
+        (["nope"], "there is no sweep 'nope'; known are: compare_pruning"),
+        ([TINY, "--quick"], "has no quick variant"),
+        ([TINY, "--results", "s3://bucket/x"], "it must be a folder on this machine"),
+        ([TINY, "--dataset", "imagenet"], "mnist5k"),
+        ([TINY, "--trials", "0"], "greater than or equal to 1"),
+        ([TINY, "--speed", "9"], "No such option"),
+        (["compare_pruning", "--trials", "1", "--data", "/nonexistent/for/mdlray"], "--dataset mnist5k"),
+    ],
+)
+def test_bad_input_is_exit_code_2_and_says_what_to_do(words: list[str], answer: str, tmp_path: Path) -> None:
+    results = [] if "--results" in words else ["--results", str(tmp_path)]
+    code, output = call(*words, *results)
+    assert code == 2 and answer in output, output
+
+
+def test_plan_shows_what_would_run_and_touches_nothing(tmp_path: Path) -> None:
+    code, output = call(TINY, "--plan", "--results", str(tmp_path))
+    assert code == 0 and "compression.pruning_ratio: 0.5, 0.9" in output and "no estimate" in output, output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_options_are_these() -> None:
+    """A new knob is a field of the spec or the sweep, not an option."""
+    _, output = call("--help")
+    options = set(re.findall(r"--[a-z-]+", output)) - {"--help"}
+    assert options == set(
+        "--gpus --address --data --dataset --background-images --results --trials --seed --quick --plan "
+        "--retry-failed --list".split()
+    )
+
+
+@pytest.mark.slow
+def test_runs_reports_and_finds_everything_done(tmp_path: Path) -> None:
+    output = end(process := start(TINY, "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 0, output
+    folder = tmp_path / "results" / "tiny_sweep"
+    assert "front on mnist5k" in output and "12 trials in 6 packs" in output
+    rows, front = pd.read_parquet(folder / "trials.parquet"), pd.read_parquet(folder / "front.parquet")
+    assert len(rows) == 12 and (rows["status"] == "ok").all() and rows["decoded_ok"].all()
+    assert len(front) == 2 and front["num_trials"].eq(6).all()
+    assert {path.name for path in folder.iterdir()} >= {"report.html", "figures", "manifest.json", "models"}
+    network = mdlray.decode(folder / "models" / f"{rows['trial_id'][0]}.mdl")
+    assert network.sizes == (784, 6, 10)
+    before = measured(folder)
+    again = end(process := start(TINY, cwd=tmp_path))
+    assert process.returncode == 0 and "all 12 trials are done" in again
+    pd.testing.assert_frame_equal(measured(folder), before)
+    code, plan = call(TINY, "--plan", "--results", str(tmp_path / "results"))
+    assert code == 0 and "going by the finished trials" in plan
+
+
+@pytest.mark.slow
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    """kill -9 of the driver, twice; the resumed table equals the undisturbed one bit for bit."""
+    undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+    assert end(process := start(TINY, "--gpus", "0", cwd=undisturbed)) and process.returncode == 0
+    folder = disturbed / "results" / "tiny_sweep"
+    finished: set[str] = set()
+    for rows in (2, 6):
+        process = start(TINY, "--gpus", "0", cwd=disturbed)
+        wait_for_rows(folder, rows, process)
+        process.kill()
+        end(process)
+        status = Store(folder).status_by_trial()
+        assert finished <= set(status)
+        finished = set(status)
+    done = {path.name: path.stat().st_mtime_ns for path in (folder / "models").iterdir() if path.stem in finished}
+    output = end(process := start(TINY, "--gpus", "0", cwd=disturbed))
+    assert process.returncode == 0 and f"{12 - len(finished)} trials in" in output, output
+    for name, time_ns in done.items():
+        assert (folder / "models" / name).stat().st_mtime_ns == time_ns, "a finished trial was run again"
+    pd.testing.assert_frame_equal(measured(folder), measured(undisturbed / "results" / "tiny_sweep"))
+    assert not list(folder.rglob(".tmp-*")) and not list((folder / "parts").glob("*.parquet"))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    process = start(TINY, "--gpus", "0", cwd=tmp_path)
+    folder = tmp_path / "results" / "tiny_sweep"
+    wait_for_rows(folder, 2, process)
+    children = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    workers = [int(line.split()[0]) for line in children.splitlines() if "ray::ImplicitFunc" in line]
+    mine = [pid for pid in workers if _descends(pid, process.pid)]
+    assert mine, children
+    os.kill(mine[0], signal.SIGKILL)
+    output = end(process)
+    assert process.returncode == 0, output
+    assert (mdlray.load(folder)["status"] == "ok").sum() == 12
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_a_resumable_state(tmp_path: Path) -> None:
+    process = start(TINY, "--gpus", "0", cwd=tmp_path)
+    folder = tmp_path / "results" / "tiny_sweep"
+    wait_for_rows(folder, 2, process)
+    process.send_signal(signal.SIGINT)
+    output = end(process)
+    assert process.returncode == 130 and "Resume with: python -m mdlray.sweep" in output, output
+    stored = len(mdlray.load(folder))
+    assert 2 <= stored < 12
+    output = end(process := start(TINY, "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 0 and f"{12 - stored} trials in" in output, output
+
+
+@pytest.mark.slow
+def test_failed_rows_are_listed_and_retried_on_request(tmp_path: Path) -> None:
+    sweep = tmp_path / "wild.py"
+    text = (ASSETS / "tiny_sweep.py").read_text().replace('name="tiny_sweep"', 'name="wild"')
+    sweep.write_text(text.replace("vary_seeds(6)", 'vary("training.learning_rate", 1e30, 0.1)'))
+    output = end(process := start(str(sweep), "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 1 and "2 of 4 trials failed" in output and "try a lower learning_rate" in output
+    again = end(process := start(str(sweep), "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 1 and "all 4 trials are done" in again
+    retried = end(process := start(str(sweep), "--gpus", "0", "--retry-failed", cwd=tmp_path))
+    assert process.returncode == 1 and "2 trials in" in retried
+    assert len(mdlray.load(tmp_path / "results" / "wild")) == 4
+
+
+@pytest.mark.slow
+def test_gpus_that_are_not_there_are_an_error_within_seconds(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    output = end(process := start(TINY, "--gpus", "8000", cwd=tmp_path))
+    assert process.returncode == 2 and "--gpus 0 for the CPU" in " ".join(output.split())
+    assert time.monotonic() - begun < 60
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    """Whether a process belongs to the Ray session that `ancestor` started (raylets have the driver as forebear)."""
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except FileNotFoundError:
+            return False
+    return False
