@@ -30,7 +30,7 @@ class Progress:
     num_done_before: int
     console: Console
     rows: list[Mapping[str, Any]] = field(default_factory=list)
-    """Rows of this run and those that were there before, for the front."""
+    """Rows for the front: those that were there before, and those of this run."""
     num_trials: int = 0
     num_failed: int = 0
     num_packs: int = 0
@@ -100,7 +100,9 @@ def front_text(rows: Sequence[Mapping[str, Any]]) -> str:
     if not ok:
         return "no trial on true labels yet"
     dataset = ok[-1]["dataset"]
-    points = np.array([(r["validation_accuracy"], r["compressed_bytes"]) for r in ok if r["dataset"] == dataset])
+    points = np.unique(
+        [(r["validation_accuracy"], r["compressed_bytes"]) for r in ok if r["dataset"] == dataset], axis=0
+    )
     best = points[pareto_mask(points[:, 0], points[:, 1])]
     best = best[np.argsort(-best[:, 1])]
     chosen = best[np.unique(np.linspace(0, len(best) - 1, FRONT_POINTS).round().astype(int))]

@@ -9,11 +9,11 @@ listed), 2 bad input, 130 interrupted (with the command that resumes). Heavy imp
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -129,7 +129,8 @@ def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool)
         packs = plan_packs(asked.sweep.name, asked.trials, members_per_pack(asked.sweep, resources.on_gpu))
         packs = missing_packs(packs, status, retry_failed=retry_failed)
         site = trial.Site(asked.data, asked.background_images, "auto" if resources.on_gpu else "cpu")
-        progress = Progress(packs, len(asked.trials) - sum(len(pack.members) for pack in packs), console)
+        num_done = len(asked.trials) - sum(len(pack.members) for pack in packs)
+        progress = Progress(packs, num_done, console, rows_so_far(asked.store))
         checksums: dict[str, str] = {}
 
         def store(pack: Pack, result: "PackResult") -> None:
@@ -162,6 +163,15 @@ def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool)
     asked.store.write_manifest(merge(asked.store.read_manifest(), about, checksums))
     console.print(progress.counts())
     return finish(asked, interrupted=not done)
+
+
+def rows_so_far(store: Store) -> list[Mapping[str, Any]]:
+    """What the display of the front needs of the rows there are."""
+    if not store.has_results():
+        return []
+    columns = ["status", "dataset", "label_randomization_fraction", "validation_accuracy", "compressed_bytes"]
+    rows: list[Any] = store.read_trials()[columns].to_dict("records")
+    return rows
 
 
 def finish(asked: Asked, *, interrupted: bool) -> int:
