@@ -67,13 +67,13 @@ class Watch:
 
 
 def connect(address: str | None) -> None:
-    """Join the Ray cluster at `address`, or at RAY_ADDRESS, or start Ray on this machine."""
+    """Join the Ray cluster at `address` (`auto`: one that runs here), or at RAY_ADDRESS, or start Ray here."""
+    where = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+        ray.init(address=where, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     except (ConnectionError, ValueError) as error:
-        where = address or os.environ.get("RAY_ADDRESS")
         raise ValueError(
             f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
             "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."

@@ -4,6 +4,7 @@ In a terminal a block that redraws itself, elsewhere a plain line now and then. 
 their effort (`mdlray.plan.work`), because an epoch of 100 units takes longer than one of 30.
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from rich.text import Text
 from mdlray.plan import Pack, work
 from mdlray.tables.front import pareto_mask
 
-SECONDS_BETWEEN_LINES = 20.0
+FIRST_LINE_SECONDS, LAST_LINE_SECONDS = 20.0, 300.0
 FRONT_POINTS = 6
 
 
@@ -37,8 +38,8 @@ class Progress:
     work_done: float = 0.0
     running: set[str] = field(default_factory=set)
     started: float = 0.0
-    last_line: float = 0.0
     live: Live | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def num_todo(self) -> int:
@@ -47,13 +48,16 @@ class Progress:
 
     def start(self) -> None:
         """Begin to count time and, in a terminal, to draw."""
-        self.started = self.last_line = time.monotonic()
+        self.started = time.monotonic()
         if self.console.is_terminal:
             self.live = Live(get_renderable=self._block, console=self.console, refresh_per_second=2, transient=True)
             self.live.start()
+        else:
+            threading.Thread(target=self._print_lines, daemon=True).start()
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Leave the terminal as it was, and print no more lines."""
+        self.stopped.set()
         if self.live:
             self.live.stop()
 
@@ -69,13 +73,10 @@ class Progress:
         self.num_failed += sum(row["status"] != "ok" for row in rows)
         self.work_done += sum(map(work, pack.members))
         self.rows.extend(rows)
-        if not self.live and time.monotonic() - self.last_line > SECONDS_BETWEEN_LINES:
-            self.last_line = time.monotonic()
-            self.console.print(f"{self.counts()}; front: {front_text(self.rows)}", soft_wrap=True, highlight=False)
 
     def counts(self) -> str:
         """One line: trials, packs, failures, rate, remaining time."""
-        seconds = time.monotonic() - self.started
+        seconds = self._elapsed()
         total_work = sum(work(spec) for pack in self.packs for spec in pack.members)
         remaining = seconds * (total_work / self.work_done - 1) if self.work_done else None
         parts = [
@@ -87,6 +88,14 @@ class Progress:
         ]
         before = [f"{self.num_done_before} done before"] if self.num_done_before else []
         return ", ".join([part for part in parts if part] + before)
+
+    def _print_lines(self) -> None:
+        # A log of a long run should stay readable: the longer it runs, the rarer the lines.
+        while not self.stopped.wait(min(max(FIRST_LINE_SECONDS, self._elapsed() / 10), LAST_LINE_SECONDS)):
+            self.console.print(f"{self.counts()}; front: {front_text(self.rows)}", soft_wrap=True, highlight=False)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
 
     def _block(self) -> Group:
         total_work = sum(work(spec) for pack in self.packs for spec in pack.members)

@@ -1,7 +1,5 @@
 """Packs through real Ray: two nodes with logical GPUs, a node that is lost, a worker that always dies."""
 
-import os
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -9,15 +7,15 @@ import pytest
 from mdlray.plan import Pack
 from mdlray.spec import TrialSpec, replace_fields
 
-pytestmark = [
-    pytest.mark.slow,
-    # Ray's own: subprocesses and sockets it leaves to the garbage collector, and notices about its next versions.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+# Ray leaves processes and sockets to the garbage collector, and warns about its own next versions.
+RAYS_OWN = (
+    "ResourceWarning",
+    "FutureWarning",
+    "DeprecationWarning",
+    "UserWarning",
+    "pytest.PytestUnraisableExceptionWarning",
+)
+pytestmark = [pytest.mark.slow, *(pytest.mark.filterwarnings(f"ignore::{warning}") for warning in RAYS_OWN)]
 
 
 def packs(count: int) -> list[Pack]:
@@ -40,21 +38,6 @@ class Log:
             lambda pack, result: self.finished.update({pack.pack_id: result}),
             lambda pack, reason: self.lost.update({pack.pack_id: reason}),
         )
-
-
-@pytest.fixture
-def cluster() -> Iterator[object]:
-    """A head without GPUs and two nodes with four logical ones each."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    os.environ["RAY_AUTH_MODE"] = "disabled"
-    head = {"num_cpus": 2, "num_gpus": 0, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.nodes_with_gpus = [cluster.add_node(num_cpus=4, num_gpus=4) for _ in range(2)]
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
 
 
 def test_eight_logical_gpus_on_two_nodes_and_one_of_them_lost(cluster: object) -> None:

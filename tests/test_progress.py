@@ -3,6 +3,7 @@
 import io
 import time
 
+import pytest
 from rich.console import Console
 
 from mdlray.plan import Pack
@@ -48,16 +49,20 @@ def test_counts_follow_the_packs() -> None:
     progress.stop()
 
 
-def test_without_a_terminal_a_plain_line_now_and_then() -> None:
+def test_without_a_terminal_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdlray.progress.FIRST_LINE_SECONDS", 0.05)
     first, second = packs()
     out = io.StringIO()
-    progress = Progress([first, second], 0, Console(file=out))
+    progress = Progress([first, second], 0, Console(file=out, width=200))
     progress.start()
     progress.pack_finished(first, [row(0.9, 10)] * 3)
-    assert out.getvalue() == ""
-    progress.last_line = time.monotonic() - 1000
     progress.pack_finished(second, [row(0.95, 20)] * 3)
-    assert "6/6 trials" in out.getvalue() and "front: mnist: 95.0 % at 20 B, 90.0 % at 10 B" in out.getvalue()
+    time.sleep(0.3)
+    progress.stop()
+    time.sleep(0.1)
+    lines = out.getvalue().splitlines()
+    assert len(lines) > 1 and "6/6 trials" in lines[-1]
+    assert lines[-1].endswith("front: mnist: 95.0 % at 20 B, 90.0 % at 10 B")
 
 
 def test_in_a_terminal_a_block_that_redraws_itself() -> None:

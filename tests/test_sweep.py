@@ -195,6 +195,17 @@ def test_gpus_that_are_not_there_are_an_error_within_seconds(tmp_path: Path) -> 
     assert time.monotonic() - begun < 60
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_eight_logical_gpus_of_a_cluster(cluster: object, tmp_path: Path) -> None:
+    """`--gpus 8 --address`: one pack per logical GPU, on a machine that has none."""
+    output = end(process := start(TINY, "--gpus", "8", "--address", cluster.address, cwd=tmp_path))
+    assert process.returncode == 0 and "8 at a time" in output, output
+    rows = mdlray.load(tmp_path / "results" / "tiny_sweep")
+    assert (rows["status"] == "ok").sum() == 12 and rows["decoded_ok"].all()
+
+
 def _descends(pid: int, ancestor: int) -> bool:
     """Whether a process belongs to the Ray session that `ancestor` started (raylets have the driver as forebear)."""
     while pid > 1:
