@@ -35,6 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "empty")
         from mdlray import dispatch
+        from mdlray.trial import PackResult
 
         started = time.perf_counter()
         dispatch.connect(None)
@@ -42,8 +43,9 @@ def main() -> None:
         packs = plan_packs("empty", expand(sweep), arguments.pack)
         planned = time.perf_counter()
 
-        def finished(pack: Pack, result: object) -> None:
-            store.write_pack(pack.pack_id, result.rows, [], [], {})  # type: ignore[attr-defined]
+        def finished(pack: Pack, result: PackResult) -> None:
+            store.write_pack(pack.pack_id, result.rows, [], [], {})
+            result.release()
 
         watch = dispatch.Watch(lambda pack: None, finished, lambda pack, reason: None)
         assert dispatch.run_packs(packs, empty_work, dispatch.choose_resources(None), watch)

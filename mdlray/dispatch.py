@@ -9,6 +9,7 @@ lies in a temporary folder and is never restored (a restore re-runs finished tri
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 Work = Callable[[Pack], "PackResult"]
+
+PROBE_SECONDS = 10.0
 
 MAX_WORKER_LOSSES = 3
 """How often a pack is run again after its worker or node was lost, before its members become failed rows."""
@@ -72,12 +75,20 @@ def connect(address: str | None) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
+        _probe(where)
         ray.init(address=where, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
             "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
         ) from error
+
+
+def _probe(address: str) -> None:
+    # Ray itself tries a wrong address for minutes.
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
 
 
 def disconnect() -> None:

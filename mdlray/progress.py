@@ -21,6 +21,8 @@ from mdlray.tables.front import pareto_mask
 
 FIRST_LINE_SECONDS, LAST_LINE_SECONDS = 20.0, 300.0
 FRONT_POINTS = 6
+SHOWN = ("status", "dataset", "label_randomization_fraction", "validation_accuracy", "compressed_bytes")
+"""The columns of a row that the display needs."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Progress:
         self.num_trials += len(rows)
         self.num_failed += sum(row["status"] != "ok" for row in rows)
         self.work_done += sum(map(work, pack.members))
-        self.rows.extend(rows)
+        self.rows.extend({column: row[column] for column in SHOWN} for row in rows)
 
     def counts(self) -> str:
         """One line: trials, packs, failures, rate, remaining time."""

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mdlray.manifest import current_commit, describe_run, merge
 from mdlray.plan import Pack, Sweep, expand, list_sweeps, load_sweep, missing_packs, plan_packs
-from mdlray.progress import Progress
+from mdlray.progress import SHOWN, Progress
 from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary
 from mdlray.tables import Store
@@ -137,6 +137,7 @@ def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool)
             asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
             checksums.update(result.data_checksums)
             progress.pack_finished(pack, result.rows)
+            result.release()
 
         def store_lost(pack: Pack, reason: str) -> None:
             store(pack, trial.failed_pack(pack, reason))
@@ -169,8 +170,7 @@ def rows_so_far(store: Store) -> list[Mapping[str, Any]]:
     """What the display of the front needs of the rows there are."""
     if not store.has_results():
         return []
-    columns = ["status", "dataset", "label_randomization_fraction", "validation_accuracy", "compressed_bytes"]
-    rows: list[Any] = store.read_trials()[columns].to_dict("records")
+    rows: list[Any] = store.read_trials()[list(SHOWN)].to_dict("records")
     return rows
 
 

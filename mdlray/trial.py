@@ -67,6 +67,11 @@ class PackResult:
     data_checksums: dict[str, str] = field(default_factory=dict)
     """Data set to checksum of what the members saw, for the manifest."""
 
+    def release(self) -> None:
+        """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
+        for part in (self.rows, self.curves, self.layers, self.models):
+            part.clear()
+
 
 def run_pack(pack: Pack, site: Site) -> PackResult:
     """Train, compress, decode and measure every member of the pack; errors become failed rows."""

@@ -29,7 +29,7 @@ def test_the_front_leaves_out_what_is_beaten_failed_or_randomized() -> None:
         row(0.8, 200),
         row(0.95, 1500),
         row(0.99, 1, label_randomization_fraction=1.0),
-        {"status": "failed", "label_randomization_fraction": 0.0},
+        row(0.0, 0) | {"status": "failed"},
     ]
     assert front_text(rows) == "mnist: 95.0 % at 1,500 B, 90.0 % at 100 B"
     assert front_text(rows[4:]) == "no trial on true labels yet"
