@@ -78,6 +78,8 @@ def run_pack(pack: Pack, site: Site) -> PackResult:
     started = time.perf_counter()
     device = torch.device("cuda" if site.device == "auto" and torch.cuda.is_available() else "cpu")
     torch.set_num_threads(site.num_threads)
+    # Momentum of dead units decays into denormal numbers, which made a pruned network's step on a CPU 1.3 times slower.
+    torch.set_flush_denormal(True)
     try:
         result = _measure_pack(pack, site, device)
     except Exception:  # the one place where a failure of any kind becomes rows
@@ -110,7 +112,7 @@ def _measure_pack(pack: Pack, site: Site, device: torch.device) -> PackResult:
     result = failed_pack(Pack(pack.sweep, tuple(spec for spec, _ in dead)), "") if dead else PackResult()
     for row, (_, learner) in zip(result.rows, dead, strict=True):
         epoch = fitted.diverged_epoch[learner]
-        row["error"] = f"diverged: the loss was not finite in epoch {epoch}; try a lower learning_rate."
+        row["error"] = f"diverged: loss or weights out of range in epoch {epoch}; try a lower learning_rate."
     if alive:
         specs, learner_of = [list(column) for column in zip(*alive, strict=True)]
         parameters = [parameter[learner_of] for parameter in fitted.parameters]

@@ -145,9 +145,16 @@ def test_a_diverged_member_fails_alone() -> None:
     result = run_pack(Pack("toy", (spec(training__learning_rate=1e30), spec())), Site())
     by_id = {row["trial_id"]: row for row in result.rows}
     wild, calm = (by_id[s.trial_id] for s in (spec(training__learning_rate=1e30), spec()))
-    assert wild["status"] == "failed" and "diverged: the loss was not finite in epoch 1" in wild["error"]
+    assert wild["status"] == "failed" and "diverged: loss or weights out of range in epoch 1" in wild["error"]
     assert calm["status"] == "ok" and calm["test_accuracy"] > 0.5
     assert to_table(result.rows, TRIALS).num_rows == 2 and list(result.models) == [spec().trial_id]
+
+
+def test_weights_thrown_out_by_the_very_last_step_fail_alone() -> None:
+    one_step = {"training__batch_size": 3600, "training__num_epochs": 1, "compression__centroid_epochs": 0}
+    one_step |= {"compression__last_pruning_epoch": 1}
+    result = run_pack(Pack("toy", (spec(training__learning_rate=1e30, **one_step), spec(**one_step))), Site())
+    assert sorted(row["status"] for row in result.rows) == ["failed", "ok"], [row["error"] for row in result.rows]
 
 
 def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:

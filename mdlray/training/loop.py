@@ -4,7 +4,8 @@ Per member: seeds, data order, labels, learning rate, momentum, penalty and its 
 `prune` hook does to it. Shared: shapes, pictures, batch size, number of epochs, optimizer (`TrialSpec.stack_key`).
 
 Losses of different members never meet: the gradient of their sum is every member's own gradient. A member whose loss
-is no longer finite is diverged: the epoch is noted, and its numbers stay its own.
+is no longer finite, or whose weights leave the range of float16, is diverged: the epoch is noted, its numbers stay its
+own.
 
 Axes: M members, S steps, B examples of a batch, C classes.
 """
@@ -43,7 +44,7 @@ class Fitted:
     sparsity: list[Tensor]
     """Per epoch, after it, the fraction of each member's weights that is zero."""
     diverged_epoch: list[int | None]
-    """Per member the first epoch (from 1) with a loss that is not finite."""
+    """Per member the first epoch (from 1) whose loss or weights are out of range."""
     examples_per_epoch: int
     """What the sums of `train` run over: whole batches only."""
 
@@ -97,6 +98,8 @@ def fit(
         sparsity.append(_sparsity([parameters[index] for index in weights]))
         for member in (~train_scores[-1].nats_M.isfinite()).nonzero().flatten().tolist():
             diverged[member] = diverged[member] or epoch
+    for member in (~_codable(parameters)).nonzero().flatten().tolist():
+        diverged[member] = diverged[member] or shared.num_epochs
     return Fitted(parameters, train_scores, validation_scores, sparsity, diverged, examples_per_epoch)
 
 
@@ -139,6 +142,12 @@ def _rates(schedules: Sequence[Callable[[float], float]], base_rate_M: Tensor, s
     factors = {schedule: [schedule(step / num_steps) for step in steps] for schedule in set(schedules)}
     factors_SM = torch.tensor([factors[schedule] for schedule in schedules]).T
     return base_rate_M * factors_SM.to(base_rate_M.device)
+
+
+def _codable(parameters: Parameters) -> Tensor:
+    """Per member, whether all its weights fit into float16: the last step may throw them out after a finite loss."""
+    limit = torch.finfo(torch.float16).max
+    return torch.stack([(parameter.abs() <= limit).flatten(1).all(1) for parameter in parameters]).all(0).cpu()
 
 
 def _sparsity(weights: Parameters) -> Tensor:
