@@ -1,0 +1,46 @@
+"""The CUDA path without a GPU: shapes and devices only (fake tensors), so that no step mixes CPU and CUDA tensors.
+
+Backward passes need a real device and are left out; they create nothing of their own.
+"""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mdlray.compression.centroids import _assemble
+from mdlray.compression.pruning import remove
+from mdlray.compression.saliency import optimal_brain_damage
+from mdlray.models import get_family, prunable
+from mdlray.models.family import Dropout
+from mdlray.training import LEARNING_RATE_SCHEDULES, OPTIMIZERS, Examples, evaluate
+from mdlray.training.loop import _rates
+from mdlray.training.regularizers import add_penalty_gradient, member_strengths
+
+CUDA = torch.device("cuda")
+FAMILY = get_family("dense")
+
+
+@pytest.mark.parametrize("own_orders", [False, True])
+def test_every_step_of_a_pack_stays_on_its_device(own_orders: bool) -> None:
+    dropout = Dropout([0.0, 0.1, 0.2], [torch.Generator()] * 3)
+    with FakeTensorMode():
+        parameters = [torch.empty(3, *shape, device=CUDA) for shape in FAMILY.shapes((784, 20, 10))]
+        pixels = torch.empty(500, 784, dtype=torch.uint8, device=CUDA)
+        examples = Examples(pixels, torch.empty(3, 500, dtype=torch.int64, device=CUDA), 0.1, 0.3)
+        chosen = torch.empty((3, 64) if own_orders else (64,), dtype=torch.int64, device=CUDA)
+        made = [FAMILY.forward(parameters, examples.inputs(chosen), dropout)]
+        gradients = [torch.ones_like(parameter) for parameter in parameters]
+        strengths = member_strengths(["l1", "l2", "none"], [0.1, 0.1, 0.0], CUDA)
+        for index in prunable(parameters):
+            add_penalty_gradient(gradients[index], parameters[index], strengths)
+        rates_SM = _rates([LEARNING_RATE_SCHEDULES["cosine"]] * 3, torch.empty(3, device=CUDA), range(5), 10)
+        for optimizer in OPTIMIZERS.values():
+            optimizer(parameters, torch.empty(3, device=CUDA))(parameters, gradients, rates_SM[0])
+        saliency = optimal_brain_damage(FAMILY, parameters, examples, 500)
+        for scope in ("global", "per_layer"):
+            made += remove(saliency, [torch.ones_like(s) for s in saliency], [0.1, 0.2, 0.3], scope)
+        codebooks = [torch.empty(3, 5, device=CUDA)] * 2
+        symbols = [torch.empty(3, 20, 784, dtype=torch.int64, device=CUDA)] * 2
+        made += _assemble(codebooks, symbols, [parameters[1], parameters[3]])
+        evaluate(FAMILY, parameters, examples)
+        assert {tensor.device.type for tensor in [*made, *saliency, *parameters, rates_SM]} == {"cuda"}
