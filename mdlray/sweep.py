@@ -137,6 +137,10 @@ def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool)
             asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
             checksums.update(result.data_checksums)
             progress.pack_finished(pack, result.rows)
+            if resources.on_gpu and progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
+                console.print(
+                    "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
+                )
             result.release()
 
         def store_lost(pack: Pack, reason: str) -> None:

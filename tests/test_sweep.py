@@ -8,12 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 import mdlray
-from mdlray.sweep import app
+from mdlray.data import load_images
+from mdlray.spec import TrialSpec, replace_fields
+from mdlray.sweep import app, with_backgrounds
 from mdlray.tables import Store
 
 ASSETS = Path(__file__).parent / "assets"
@@ -96,6 +101,18 @@ def test_the_options_are_these() -> None:
         "--gpus --address --data --dataset --background-images --results --trials --seed --quick --plan "
         "--retry-failed --list".split()
     )
+
+
+def test_photographs_of_ones_own_become_part_of_the_ids(tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)).save(tmp_path / "noise.png")
+    specs = [
+        replace_fields(TrialSpec(), {"data.dataset": f"mnist5k{variant}"}) for variant in ("", "_background_images")
+    ]
+    plain, with_pictures = with_backgrounds(specs, tmp_path)
+    assert plain == specs[0]
+    assert with_pictures.trial_id != specs[1].trial_id and with_pictures.data.backgrounds.startswith("sha256:")
+    images = load_images(with_pictures.data, 0, None, tmp_path)
+    assert images.checksum != load_images(specs[1].data, 0, None).checksum
 
 
 @pytest.mark.slow
@@ -202,6 +219,7 @@ def test_eight_logical_gpus_of_a_cluster(cluster: object, tmp_path: Path) -> Non
     """`--gpus 8 --address`: one pack per logical GPU, on a machine that has none."""
     output = end(process := start(TINY, "--gpus", "8", "--address", cluster.address, cwd=tmp_path))
     assert process.returncode == 0 and "8 at a time" in output, output
+    assert torch.cuda.is_available() or "torch sees none there" in output
     rows = mdlray.load(tmp_path / "results" / "tiny_sweep")
     assert (rows["status"] == "ok").sum() == 12 and rows["decoded_ok"].all()
 
