@@ -26,7 +26,7 @@ def method(name: str, penalty: str, strength: float) -> dict[str, object]:
 
 
 DENSE = method("none", "none", 0.0)
-PRUNED = (method("magnitude", "l1", 1e-4), method("magnitude", "l2", 1e-3), method("obd", "l2", 1e-4))
+PRUNED = (method("magnitude", "l1", 1e-4), method("magnitude", "l2", 1e-3), method("obd", "l2", 1e-3))
 SETTINGS_100 = (DENSE, *cross(PRUNED, vary("compression.pruning_ratio", *RATIOS_100)))
 SETTINGS_30 = (DENSE, *cross(PRUNED, vary("compression.pruning_ratio", *RATIOS_30)))
 
