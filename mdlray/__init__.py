@@ -18,14 +18,17 @@ __all__ = ["TrialSpec", "decode", "load"]
 
 
 def load(folder: str | Path) -> "pandas.DataFrame":
-    """The rows of a sweep, one per trial; FileNotFoundError for a folder without any."""
+    """The rows of a sweep, one per trial, as a frame with pandas' nullable types; FileNotFoundError without any."""
     from mdlray.tables import load as load_rows
 
     return load_rows(folder)
 
 
 def decode(path: str | Path) -> "Network":
-    """The torch module that a `.mdl` file holds, exactly the one whose accuracy its row reports."""
+    """The torch module that a `.mdl` file holds, exactly the one whose accuracy its row reports.
+
+    It takes pictures (B, ...) of gray levels from 0 to 255, of any dtype, and returns logits (B, classes).
+    """
     from mdlray.codec.stack import read_network
 
     return read_network(path)

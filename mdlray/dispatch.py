@@ -85,8 +85,10 @@ def connect(address: str | None) -> None:
 
 
 def _probe(address: str) -> None:
-    # Ray itself tries a wrong address for minutes.
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    # Ray itself tries a wrong address for minutes; its client mode runs the searcher away from the results folder.
+    if address.startswith("ray://"):
+        raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
+    host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
 
@@ -138,6 +140,9 @@ def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Wa
     )
     try:
         tuner.fit()
+    except tune.TuneError as error:
+        # What a callback of the watch raised comes wrapped; the cause is what the user can act on.
+        raise (error.__cause__ or error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     return not feeder.waiting and not feeder.running
@@ -160,15 +165,16 @@ class _Feeder(Searcher):  # type: ignore[misc]
         self.watch.started(pack)
         return {"pack": pack}
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        # Here and not on completion: there Ray Tune swallows what a full disk raises and runs the pack again, and an
+        # interrupt between the two would throw a finished pack away.
+        if "result" in result and trial_id in self.running:
+            self.watch.finished(self.running.pop(trial_id), result["result"])
+
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        pack = self.running[trial_id]
-        if result is not None and "result" in result:
-            self.watch.finished(pack, result.pop("result"))
-        elif error:
-            self.watch.lost(pack, f"the worker was lost {MAX_WORKER_LOSSES + 1} times while it ran this pack")
-        else:
-            return  # interrupted: neither a result nor a failure
-        del self.running[trial_id]
+        if error and trial_id in self.running:
+            reason = f"the worker was lost {MAX_WORKER_LOSSES + 1} times while it ran this pack"
+            self.watch.lost(self.running.pop(trial_id), reason)
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray Tune pickles the searcher into its own snapshot, which is never read; the watch cannot be pickled.

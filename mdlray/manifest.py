@@ -7,7 +7,7 @@ filled from two different copies of a data set shows it.
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,13 @@ def describe_run(
     }
 
 
-def merge(old: Mapping[str, Any], run: Mapping[str, Any], data_checksums: Mapping[str, str]) -> dict[str, Any]:
+def merge(
+    old: Mapping[str, Any], run: Mapping[str, Any], data_checksums: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     """The manifest with one more run."""
     checksums = {name: list(known) for name, known in old.get("data_checksums", {}).items()}
-    for name, checksum in data_checksums.items():
-        known = checksums.setdefault(name, [])
-        if checksum not in known:
-            known.append(checksum)
+    for name, found in data_checksums.items():
+        checksums[name] = list(dict.fromkeys([*checksums.get(name, []), *found]))
     return {"data_checksums": checksums, "runs": [*old.get("runs", []), dict(run)]}
 
 

@@ -9,9 +9,10 @@ resumed sweep trains the same packs as an undisturbed one. Within a pack members
 and where possible the data order, which makes the first layer one product for all of them.
 """
 
+import functools
 import hashlib
-import importlib.util
 import itertools
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +36,10 @@ class Sweep:
     grids: tuple[Grid, ...]
     quick: "Sweep | None" = None
     """The same question in a minute on a CPU, on embedded data."""
-    members_per_pack: int = 256
-    """At most this many trials in a pack on a GPU, where only large products keep the device busy."""
-    members_per_pack_cpu: int = 15
-    """The same on a CPU, where more members than this gain nothing (`benchmarks/packing.py`)."""
+    learners_per_pack: int = 256
+    """At most this many networks are trained in a pack on a GPU, where only large products keep the device busy."""
+    learners_per_pack_cpu: int = 15
+    """The same on a CPU, where more than this gain nothing (`benchmarks/packing.py`)."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,29 @@ def expand(
     return list(itertools.islice(trials.values(), num_trials))
 
 
-def plan_packs(sweep: str, trials: Iterable[TrialSpec], members_per_pack: int) -> list[Pack]:
-    """Packs of at most `members_per_pack` trials, as even as possible, in the order of their first trials."""
-    groups: dict[tuple[str, int], list[TrialSpec]] = {}
+def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) -> list[Pack]:
+    """Packs in which at most `learners_per_pack` networks are trained, as even as possible.
+
+    Trials that share a training stay together. A pack has one data order where enough trials share it; smaller groups
+    of one stack are put together.
+    """
+    stacks: dict[str, dict[int, dict[str, list[TrialSpec]]]] = {}
     for spec in trials:
-        groups.setdefault((spec.stack_key, spec.seeds.data_order), []).append(spec)
+        orders = stacks.setdefault(spec.stack_key, {})
+        orders.setdefault(spec.seeds.data_order, {}).setdefault(spec.training_key, []).append(spec)
     packs = []
-    for members in groups.values():
-        num_packs = -(-len(members) // members_per_pack)
-        cuts = [len(members) * cut // num_packs for cut in range(num_packs + 1)]
-        packs += [Pack(sweep, tuple(members[start:stop])) for start, stop in itertools.pairwise(cuts)]
+    for orders in stacks.values():
+        groups: list[list[list[TrialSpec]]] = []
+        for learners in orders.values():
+            if groups and len(groups[-1]) + len(learners) <= learners_per_pack:
+                groups[-1] += learners.values()
+            else:
+                groups.append(list(learners.values()))
+        for group in groups:
+            num_packs = -(-len(group) // learners_per_pack)
+            cuts = [len(group) * cut // num_packs for cut in range(num_packs + 1)]
+            for start, stop in itertools.pairwise(cuts):
+                packs.append(Pack(sweep, tuple(itertools.chain.from_iterable(group[start:stop]))))
     return packs
 
 
@@ -133,17 +147,34 @@ def list_sweeps() -> list[Path]:
     return sorted(path for path in sweep_folder().glob("*.py") if not path.name.startswith("_"))
 
 
-def load_sweep(name: str) -> Sweep:
-    """The `SWEEP` of a file in `sweeps/`, or of a path to one; ValueError says what there is."""
+def find_sweep(name: str) -> Path:
+    """The file of a sweep in `sweeps/`, or a path to one; ValueError says what there is."""
     path = Path(name) if name.endswith(".py") else sweep_folder() / f"{name}.py"
     if not path.is_file():
         known = ", ".join(known.stem for known in list_sweeps()) or "none here"
         raise ValueError(f"there is no sweep {name!r}; known are: {known}; or give the path of a file ending in .py.")
-    spec = importlib.util.spec_from_file_location(f"mdlray_sweep_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sweep = getattr(module, "SWEEP", None)
+    return path
+
+
+def load_sweep(path: Path) -> Sweep:
+    """The `SWEEP` of a file; ValueError names the file and the line where it cannot be run."""
+    sweep = define(path.read_text(), str(path)).get("SWEEP")
     if not isinstance(sweep, Sweep):
         raise ValueError(f"{path} must define SWEEP, a mdlray.plan.Sweep; it has {type(sweep).__name__}.")
     return sweep
+
+
+@functools.cache
+def define(text: str, name: str) -> dict[str, Any]:
+    """Run the text of a sweep's file, once per process, and return what it defines.
+
+    Workers run it as well, without its `SWEEP`: it may add members to the registries.
+    """
+    names: dict[str, Any] = {"__name__": "mdlray_sweep", "__file__": name}
+    try:
+        exec(compile(text, name, "exec"), names)
+    except Exception as error:  # whatever a user's file raises
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
+        raise ValueError(f"{name}, line {line}: {type(error).__name__}: {error}") from error
+    return names

@@ -22,8 +22,12 @@ FAILURES_SHOWN = 10
 
 
 def front_tables(front: pd.DataFrame) -> Iterator[Table]:
-    """The front of each group, at most `FRONT_SHOWN` points of it."""
-    for _, cells in front[front["on_front"]].groupby(list(GROUP), sort=False):
+    """The front of each group, at most `FRONT_SHOWN` points of it.
+
+    Groups with nothing but random labels are left out: their validation accuracy is chance, and so is their front.
+    """
+    meaningful = front[front["on_front"] & (front["label_randomization_fraction"] < 1)]
+    for _, cells in meaningful.groupby(list(GROUP), sort=False):
         points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
         first = points[0]
         about = [f"front on {first['dataset']}"]
@@ -72,9 +76,11 @@ def plan_summary(
     """Counts, the axes and their values, and about how long the rest takes."""
     num_left = sum(len(pack.members) for pack in left)
     num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
-    table = Table("", "trials", "done", "failed", "missing", "packs", "missing packs")
+    table = Table(title=f"plan of {folder.name}", title_justify="left")
+    for heading in ("trials", "done", "failed", "missing", "packs", "missing packs"):
+        table.add_column(heading, justify="right")
     counts = (len(trials), len(trials) - num_left - num_failed, num_failed, num_left, len(packs), len(left))
-    table.add_row(folder.name, *(f"{count:,}" for count in counts))
+    table.add_row(*(f"{count:,}" for count in counts))
     yield table
     for axis, values in axis_values(trials).items():
         yield f"  {axis}: {', '.join(map(str, values))}"

@@ -23,7 +23,7 @@ from mdlray.compression import Pruner, get_saliency, quantize_stack
 from mdlray.data import Images, load_images, randomize_labels
 from mdlray.data.registry import find_dataset, find_reader
 from mdlray.models import get_family
-from mdlray.plan import Pack
+from mdlray.plan import Pack, define
 from mdlray.spec import TrialSpec
 from mdlray.tables.schema import failed_row, spec_columns
 from mdlray.training import (
@@ -41,6 +41,8 @@ from mdlray.training import (
 
 Row = dict[str, Any]
 
+DECODED_OTHERWISE = {"status": "failed", "error": "the decoded network is not the encoded one: a bug in mdlray.codec"}
+
 
 @dataclass(frozen=True)
 class Site:
@@ -54,6 +56,8 @@ class Site:
     """`cpu`, or `auto`: CUDA where there is one."""
     num_threads: int = 1
     """CPU threads of a product; results repeat bit for bit for the same number."""
+    definitions: str = ""
+    """Text of the sweep's file, which may add members to the registries."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,18 @@ def run_pack(pack: Pack, site: Site) -> PackResult:
     started = time.perf_counter()
     device = torch.device("cuda" if site.device == "auto" and torch.cuda.is_available() else "cpu")
     torch.set_num_threads(site.num_threads)
-    # Momentum of dead units decays into denormal numbers, which made a pruned network's step on a CPU 1.3 times slower.
-    torch.set_flush_denormal(True)
     try:
+        # Momentum of dead units decays into denormal numbers, which makes a pruned network's step 1.3 times slower.
+        torch.set_flush_denormal(True)
+        define(site.definitions, f"sweep {pack.sweep}")
         result = _measure_pack(pack, site, device)
     except Exception:  # the one place where a failure of any kind becomes rows
         result = failed_pack(pack, traceback.format_exc())
+        if device.type == "cuda":
+            # A broken CUDA context stays broken: let this raise, so that the next pack gets a new worker.
+            torch.cuda.synchronize()
+    finally:
+        torch.set_flush_denormal(False)
     about = {
         "wall_seconds": (time.perf_counter() - started) / len(pack.members),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -127,20 +137,28 @@ def _measure_pack(pack: Pack, site: Site, device: torch.device) -> PackResult:
             row = spec_columns(spec) | _size_columns(files[m], networks[m]) | _score_columns(scores, m)
             row |= {f"trained_{name}_accuracy": score.member(learner)[1] for name, score in trained.items()}
             row |= {"label_changed_fraction": changed[learner], "decoded_ok": codec.identical(networks[m], decoded[m])}
-            result.rows.append(row | {"status": "ok", "error": None})
+            outcome = {"status": "ok", "error": None} if row["decoded_ok"] else DECODED_OTHERWISE
+            result.rows.append(row | outcome)
             result.layers.extend(_layer_rows(spec, family.layer_names(sizes), networks[m], files[m]))
             result.curves.extend(_curve_rows(spec, learner, fitted, images.num_validation))
             result.models[spec.trial_id] = files[m].blob
     pack_columns = {"sweep": pack.sweep, "pack_id": pack.pack_id, "num_members_in_pack": len(pack.members)}
     rows = [row | pack_columns for row in result.rows]
-    return replace(result, rows=rows, data_checksums={images.name: images.checksum})
+    return replace(result, rows=rows, data_checksums={describe_images(first): images.checksum})
 
 
-def check(trials: Sequence[TrialSpec], data: Path) -> None:
-    """Raise ValueError for a name that no registry knows, FileNotFoundError for data that cannot be had.
+def describe_images(spec: TrialSpec) -> str:
+    """What decides the pictures that a trial sees, for the manifest: `mnist study`, `mnist study shuffled seed 3`."""
+    words = [spec.data.dataset, spec.data.split]
+    if spec.data.backgrounds != "sample":
+        words.append(spec.data.backgrounds)
+    if spec.data.pixel_randomization != "none":
+        words.append(f"{spec.data.pixel_randomization} seed {spec.seeds.randomization}")
+    return " ".join(words)
 
-    Each base data set is read once, so that it is downloaded here and not by many workers at a time.
-    """
+
+def check_names(trials: Sequence[TrialSpec]) -> None:
+    """Raise ValueError for a name that no registry knows."""
     for spec in {
         (s.training.optimizer, s.training.learning_rate_schedule, s.training.regularizer): s for s in trials
     }.values():
@@ -151,6 +169,12 @@ def check(trials: Sequence[TrialSpec], data: Path) -> None:
         get_family(family)
     for method in {spec.compression.method for spec in trials}:
         get_saliency(method)
+    for dataset in {spec.data.dataset for spec in trials}:
+        find_dataset(dataset)
+
+
+def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
+    """Read each base data set once, so that it is downloaded here and not by many workers (errors: `mdlray.data`)."""
     for base in {find_dataset(spec.data.dataset).base for spec in trials}:
         find_reader(base)(data)
 

@@ -107,3 +107,21 @@ def test_too_many_gpus_and_no_cluster_are_explained() -> None:
     dispatch.disconnect()
     with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'.*leave --address"):
         dispatch.connect("127.0.0.1:1")
+
+
+def test_what_the_driver_raises_ends_the_run_at_once() -> None:
+    """A full disk in `finished` is not taken for a lost worker: the pack is not run again, the error comes out."""
+    from mdlray import dispatch
+
+    dispatch.connect("local")
+    calls, log = [], Log()
+
+    def full_disk(pack: Pack, result: object) -> None:
+        calls.append(pack.pack_id)
+        raise OSError(28, "No space left on device")
+
+    watch = dispatch.Watch(lambda pack: None, full_disk, log.watch().lost)
+    with pytest.raises(Exception, match="No space left on device"):
+        dispatch.run_packs(packs(3), lambda pack: pack.pack_id, dispatch.choose_resources(0), watch)
+    dispatch.disconnect()
+    assert len(calls) == 1 and not log.lost

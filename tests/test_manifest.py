@@ -18,9 +18,9 @@ def test_a_run_names_versions_and_machine() -> None:
 
 
 def test_runs_and_checksums_add_up() -> None:
-    first = merge({}, run(), {"mnist": "a"})
-    second = merge(first, run(seconds=2.0), {"mnist": "a", "kmnist": "b"})
-    third = merge(second, run(), {"mnist": "c"})
+    first = merge({}, run(), {"mnist": ["a", "a"]})
+    second = merge(first, run(seconds=2.0), {"mnist": ["a"], "kmnist": ["b"]})
+    third = merge(second, run(), {"mnist": ["c"]})
     assert len(third["runs"]) == 3 and len(first["runs"]) == 1
     assert third["data_checksums"] == {"mnist": ["a", "c"], "kmnist": ["b"]}
 

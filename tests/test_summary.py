@@ -55,9 +55,8 @@ def test_the_plan_counts_done_failed_and_missing() -> None:
     status = {specs[0].trial_id: "ok", specs[1].trial_id: "failed"}
     packs = plan_packs("toy", specs, 2)
     lines = list(plan_summary(Path("results/toy"), specs, packs, packs[2:], status, rows(specs[:1]), 8))
-    assert [word for word in text(lines[0]).split("│") if word.strip().isdigit()][:4] == [
-        f" {value:<{width}} " for value, width in ((4, 6), (1, 4), (1, 6), (2, 7))
-    ]
+    numbers = [int(word) for word in text(lines[0]).split() if word.isdigit()]
+    assert numbers == [4, 1, 1, 2, 4, 2]
     assert "on 8 GPUs, going by the finished trials in results/toy" in lines[-1]
 
 

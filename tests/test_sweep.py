@@ -78,13 +78,20 @@ def test_lists_the_sweeps() -> None:
         ([TINY, "--dataset", "imagenet"], "mnist5k"),
         ([TINY, "--trials", "0"], "greater than or equal to 1"),
         ([TINY, "--speed", "9"], "No such option"),
-        (["compare_pruning", "--trials", "1", "--data", "/nonexistent/for/mdlray"], "--dataset mnist5k"),
+        ([TINY, "--background-images", "/tmp"], "has no effect: no trial has a data set that ends in"),
+        ([TINY, "--address", "ray://127.0.0.1:10001"], "give host:port without ray://"),
     ],
 )
 def test_bad_input_is_exit_code_2_and_says_what_to_do(words: list[str], answer: str, tmp_path: Path) -> None:
     results = [] if "--results" in words else ["--results", str(tmp_path)]
     code, output = call(*words, *results)
     assert code == 2 and answer in output, output
+
+
+def test_results_that_cannot_be_written_are_found_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, output = call(TINY, "--results", str(tmp_path / "file"))
+    assert code == 2 and "error:" in output and "file" in output
 
 
 def test_plan_shows_what_would_run_and_touches_nothing(tmp_path: Path) -> None:
@@ -202,6 +209,31 @@ def test_failed_rows_are_listed_and_retried_on_request(tmp_path: Path) -> None:
     retried = end(process := start(str(sweep), "--gpus", "0", "--retry-failed", cwd=tmp_path))
     assert process.returncode == 1 and "2 trials in" in retried
     assert len(mdlray.load(tmp_path / "results" / "wild")) == 4
+
+
+@pytest.mark.slow
+def test_a_method_in_the_sweeps_own_file_runs_in_the_workers(tmp_path: Path) -> None:
+    """The README's recipe, word for word, in a sweep of a user's own."""
+    recipe = (ASSETS.parent.parent / "README.md").read_text().split("**pruning method**")[1].split("```")[1]
+    text = (ASSETS / "tiny_sweep.py").read_text().replace('name="tiny_sweep"', 'name="own"')
+    text = text.replace('method="magnitude"', 'method="relative_magnitude"').replace("vary_seeds(6)", "vary_seeds(1)")
+    imports = "from mdlray.compression import SALIENCIES\nfrom mdlray.models import prunable\n"
+    (tmp_path / "own.py").write_text(text + imports + recipe.removeprefix("python"))
+    output = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 0, output
+    assert set(mdlray.load(tmp_path / "results" / "own")["method"]) == {"relative_magnitude"}
+
+
+@pytest.mark.slow
+def test_photographs_reach_the_workers_by_a_relative_path(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)).save(pictures / "noise.png")
+    words = ("--dataset", "mnist5k_background_images", "--background-images", "pictures", "--trials", "2")
+    output = end(process := start(TINY, "--gpus", "0", *words, cwd=tmp_path))
+    assert process.returncode == 0 and (mdlray.load(tmp_path / "results" / "tiny_sweep")["status"] == "ok").all(), (
+        output
+    )
 
 
 @pytest.mark.slow

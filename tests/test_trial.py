@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import mdlray
-from mdlray.data import load_images, randomize_labels
+from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.models.family import initialize
 from mdlray.plan import Pack
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
-from mdlray.training import member_generator
-from mdlray.trial import PackResult, Site, check, run_pack
+from mdlray.training import epoch_batches, member_generator
+from mdlray.trial import PackResult, Site, _place, check_names, run_pack
 
 SHORT = {
     "data.dataset": "mnist5k",
@@ -89,20 +88,28 @@ def test_neighbors_do_not_matter(packs: dict[int, PackResult]) -> None:
     first_epochs = [mine(result.curves)[0]["train_nats_per_example"] for result in packs.values()]
     assert first_epochs[1:] == pytest.approx(first_epochs[:1] * 2, rel=1e-4)
     for column in ("validation_accuracy", "test_accuracy", "trained_test_accuracy"):
-        # One of 400 validation or 1,000 test pictures may fall on the other side after some hundred steps of rounding.
+        # Some of 400 validation or 1,000 test pictures may fall on the other side after some hundred steps of rounding.
         values = [row[column] for row in rows]
-        assert max(values) - min(values) <= 0.0101, (column, values)
+        assert max(values) - min(values) <= 0.0051, (column, values)
 
 
 def test_starts_orders_and_labels_are_the_members_own() -> None:
-    family, stack = get_family("dense"), [s.seeds.initialization for s in (*neighbors(6)[:3], ME)]
-    shapes = family.shapes((784, 20, 10))
-    alone = initialize(shapes, [member_generator("initialization", 5)])
-    among = initialize(shapes, [member_generator("initialization", seed) for seed in stack])
-    assert all(torch.equal(a[0], b[3]) for a, b in zip(alone, among, strict=True))
-    labels = load_images(ME.data, 0, None).labels_N[:3600]
-    again = [randomize_labels(labels, 0.2, 7, 10) for _ in range(2)]
-    assert np.array_equal(again[0][0], again[1][0])
+    """What `fit` is given and draws for `ME` is the same alone, in 7 and in 20."""
+    images = load_images(ME.data, 0, None)
+    shapes = get_family("dense").shapes((784, 20, 10))
+    seen = []
+    for others in ([], neighbors(6), neighbors(19)):
+        members = [*others[: len(others) // 2], ME, *others[len(others) // 2 :]]
+        me = members.index(ME)
+        starts = initialize(shapes, [member_generator("initialization", s.seeds.initialization) for s in members])
+        splits, _ = _place(images, members, torch.device("cpu"))
+        train = splits["train"]
+        batches = epoch_batches(train, [s.seeds.data_order for s in members], 3, 64)
+        order = torch.cat([labels_MB[me] for _, labels_MB in batches])
+        seen.append([train.labels_MN[me], order, *(parameter[me] for parameter in starts)])
+    for among in seen[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(seen[0], among, strict=True))
+    assert 0.1 < float((seen[0][0].numpy() != images.labels_N[images.train]).mean()) < 0.2
 
 
 def test_parts_sum_to_the_file_and_the_file_is_the_measured_network(
@@ -127,10 +134,12 @@ def test_parts_sum_to_the_file_and_the_file_is_the_measured_network(
 
 
 def test_exactly_the_asked_share_is_pruned(packs: dict[int, PackResult]) -> None:
+    last = {row["trial_id"]: row["sparsity"] for row in packs[20].curves if row["epoch"] == 6}
     for row in packs[20].rows:
-        if row["pruning_ratio"] > 0:  # k-means may merge a weight into zero, never bring one back
-            kept = row["num_weights"] - round(row["pruning_ratio"] * row["num_weights"])
-            assert kept * 0.99 <= row["num_nonzero"] <= kept
+        removed = round(row["pruning_ratio"] * row["num_weights"])
+        assert last[row["trial_id"]] == pytest.approx(removed / row["num_weights"], abs=1e-6)
+        if removed:  # a codebook may turn a weight into zero, never bring one back
+            assert row["num_weights"] - removed >= row["num_nonzero"] > 0.98 * (row["num_weights"] - removed)
 
 
 def test_trials_that_differ_in_levels_share_their_training() -> None:
@@ -173,6 +182,6 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
         ({"model__family": "cnn"}, "known are: dense"),
     ],
 )
-def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str, tmp_path: Path) -> None:
+def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){words}"):
-        check([spec(**changes)], tmp_path)
+        check_names([spec(**changes)])

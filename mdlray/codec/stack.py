@@ -52,7 +52,8 @@ def stack_networks(networks: Sequence[CodedNetwork], device: torch.device) -> Pa
 
 
 def read_network(path: str | Path) -> Network:
-    """The torch module that a `.mdl` file holds; DecodeError if the file is damaged or not one of ours."""
+    """The torch module that a `.mdl` file holds, for pixels from 0 to 255; DecodeError if the file is damaged."""
     network = decode(Path(path).read_bytes())
     family = get_family(network.family)
-    return build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)
+    built = build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)
+    return built.eval()

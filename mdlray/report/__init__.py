@@ -47,6 +47,12 @@ def write_report(folder: str | Path) -> list[Path]:
     return list(files)
 
 
+def _question(store: Store) -> str:
+    """The sweep's, as the last run noted it (`mdlray.manifest`)."""
+    runs = store.read_manifest().get("runs", [])
+    return str(runs[-1]["question"]) if runs else ""
+
+
 def _page(
     store: Store, trials: pd.DataFrame, front: pd.DataFrame, comparison: pd.DataFrame, pictures: dict[str, bytes]
 ) -> str:
@@ -56,7 +62,7 @@ def _page(
     name = store.folder.resolve().name
     return page(
         title=name,
-        question=str(store.read_manifest().get("question", "")),
+        question=_question(store),
         summary=f"{len(trials):,} trials: {len(trials) - len(failed):,} ok, {len(failed):,} failed; "
         f"{len(front):,} settings, {len(best):,} of them on a front.",
         pictures=pictures,

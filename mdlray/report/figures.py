@@ -1,4 +1,7 @@
-"""The front table as two figures: test accuracy over compressed bytes, and over the fraction of edges removed.
+"""The front table as two figures: accuracy over compressed bytes, and over the fraction of edges removed.
+
+Test accuracy where labels are true; training accuracy where some are random, because there the question is what a
+network of that size can still memorize, and test accuracy only tells how many labels were true.
 
 One panel per task and architecture that has rows, one color and marker per way of pruning; a point is a cell (mean over
 its seeds, bars of one standard deviation), a line joins cells that differ in their pruning ratio only. Ringed cells are
@@ -76,7 +79,7 @@ def method_label(method: str, regularizer: str) -> str:
 
 
 def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
-    """Test accuracy (percent) over compressed bytes (logarithmic), from a table of `front_table`."""
+    """Accuracy (percent) over compressed bytes (logarithmic), from a table of `front_table`."""
 
     def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
         return np.asarray(cells["compressed_bytes_mean"], dtype=np.float64)
@@ -92,11 +95,11 @@ def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes_text(value)))
 
-    return _draw(front, "Test accuracy and compressed size", "compressed size (bytes)", place, dress, published=False)
+    return _draw(front, "Accuracy and compressed size", "compressed size (bytes)", place, dress, published=False)
 
 
 def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
-    """Test accuracy (percent) over edges removed (as log of what remains), printed accuracies behind."""
+    """Accuracy (percent) over edges removed (as log of what remains), printed accuracies behind."""
 
     def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
         return _edges_place(np.asarray(cells["pruning_ratio"], dtype=np.float64))
@@ -109,7 +112,7 @@ def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 10**-value):.4g}"))
         axes.tick_params(axis="x", labelsize=8)
 
-    return _draw(front, "Test accuracy and edges removed", "edges removed (%)", place, dress, published=True)
+    return _draw(front, "Accuracy and edges removed", "edges removed (%)", place, dress, published=True)
 
 
 def _edges_place(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -147,8 +150,8 @@ def _draw(
                 drawn |= _draw_published(axes, group, styles)
             _draw_cells(axes, group, place(group), styles)
             dress(axes, group)
-            if number % num_columns == 0:
-                axes.set_ylabel("test accuracy (%)")
+            if number % num_columns == 0 or num_columns == 1 or _shown(group) == "train":
+                axes.set_ylabel({"train": "training accuracy (%)", "test": "test accuracy (%)"}[_shown(group)])
             if number >= len(panels) - num_columns:
                 axes.set_xlabel(x_label)
         _draw_legend(figure, cells, styles, drawn)
@@ -159,7 +162,8 @@ def _draw(
 def _draw_cells(
     axes: Axes, group: pd.DataFrame, x: npt.NDArray[np.float64], styles: Mapping[str, tuple[str, str]]
 ) -> None:
-    cells = group.assign(x=x, y=100 * group["test_accuracy_mean"], spread=100 * group["test_accuracy_std"].fillna(0))
+    accuracy = f"{_shown(group)}_accuracy"
+    cells = group.assign(x=x, y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
     for (label, *_), series in cells.groupby(["label", *_SERIES]):
         if len(series) > 1:
             line = series.sort_values("pruning_ratio")
@@ -169,8 +173,14 @@ def _draw_cells(
         bars: dict[str, Any] = {"ecolor": color, "elinewidth": 1.0, "capsize": 2, "linestyle": "none", "zorder": 4}
         axes.errorbar(series["x"], series["y"], yerr=series["spread"], **bars)
         axes.scatter(series["x"], series["y"], s=16, color=color, marker=marker, linewidths=0, zorder=5)
-    chosen = cells[cells["on_front"]]
+    # With nothing but random labels validation accuracy is chance, and a front chosen by it means nothing.
+    chosen = cells[cells["on_front"] & (cells["label_randomization_fraction"] < 1)]
     axes.scatter(chosen["x"], chosen["y"], s=62, facecolors="none", edgecolors="#222222", linewidths=0.9, zorder=6)
+
+
+def _shown(group: pd.DataFrame) -> str:
+    """The split whose accuracy a panel shows."""
+    return "train" if group["label_randomization_fraction"].iloc[0] > 0 else "test"
 
 
 def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[str, str]]) -> set[str]:

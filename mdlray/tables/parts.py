@@ -85,11 +85,14 @@ class Parts:
     def _merge(self, kind: str) -> pa.Table:
         keys, files = self._keys_and_files(kind)
         best = _best(keys)
+        ids: dict[int, list[str]] = {}
+        for trial_id, (_, place) in best.items():
+            ids.setdefault(place, []).append(trial_id)
         tables = [SCHEMAS[kind].empty_table()]
         for place, path in sorted(files.items()):
             table = read_parquet(path)
-            ids = pa.array([trial_id for trial_id, (_, found) in best.items() if found == place], pa.string())
-            tables.append(table.filter(pc.is_in(table["trial_id"], value_set=ids)))
+            wanted = pa.array(ids.get(place, []), pa.string())
+            tables.append(table.filter(pc.is_in(table["trial_id"], value_set=wanted)))
         # Promotion: a column that one of the files lacks is null in its rows, a column that only it has is kept.
         merged = pa.concat_tables(tables, promote_options="default")
         return merged.sort_by([(column, "ascending") for column in _ORDER[kind].split()])

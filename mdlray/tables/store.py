@@ -8,9 +8,11 @@ Every file is whole or absent, a pack's rows are written after everything they s
 before, during and after a compaction. Assumes one writer at a time (the driver). Local folders only.
 """
 
+import fcntl
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,22 @@ class Store:
     def model_path(self, trial_id: str) -> Path:
         """Where the compressed network of this trial lies, or would."""
         return self.models_folder / f"{_plain_name(trial_id)}.mdl"
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the folder and be its only writer; ValueError if another process is, OSError if it cannot be written.
+
+        The lock is the system's: it ends with the process, however that ends.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / ".lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"another run is writing to {self.folder}; wait for it to end, or give this one another --results."
+                ) from None
+            yield
 
     def write_pack(
         self,

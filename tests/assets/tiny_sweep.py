@@ -19,5 +19,5 @@ SWEEP = Sweep(
         ),
     ),
     grids=({"repetition": vary_seeds(6), "ratio": vary("compression.pruning_ratio", 0.5, 0.9)},),
-    members_per_pack_cpu=2,
+    learners_per_pack_cpu=2,
 )

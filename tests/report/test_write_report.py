@@ -27,7 +27,7 @@ def test_a_sweep_gets_all_its_files(tmp_path, make_row):
     rows = [make_row({"seeds.initialization": seed}, test_accuracy=0.97 + seed / 100) for seed in range(2)]
     failed = make_row({"compression.pruning_ratio": 0.5}, status="failed", error="<oops> & more")
     store.write_pack("p0", [*rows, failed], [], [], {})
-    store.write_manifest({"question": "Which <way> is best?"})
+    store.write_manifest({"runs": [{"question": "Which <way> is best?"}]})
     written = write_report(tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in written} == NAMES
     assert all(path.stat().st_size > 100 for path in written)

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,3 +112,24 @@ def test_status_of_ten_thousand_trials_is_quick(tmp_path, make_row):
     seconds = time.perf_counter() - start
     assert len(status) == 10_000
     assert seconds < 0.3
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> None:
+    store = Store(tmp_path / "toy")
+    code = (
+        "import sys, time; from pathlib import Path; from mdlray.tables import Store\n"
+        f"with Store(Path({str(store.folder)!r})).writing(): print('writing', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None and first.stdout.readline() == "writing\n"
+        with pytest.raises(ValueError, match="another run is writing to .*toy; wait for it"), store.writing():
+            pass
+        first.kill()
+    with store.writing():
+        assert (store.folder / ".lock").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError), Store(tmp_path / "file" / "toy").writing():
+        pass
