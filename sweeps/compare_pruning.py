@@ -1,8 +1,8 @@
 """Which weights should go? Magnitude pruning with L1 or L2 in training against Optimal Brain Damage, at equal bytes.
 
 The protocol is that of Baktash, Natale and Viennot (2019): one hidden layer of 100 or 30 units, MNIST and its three
-variants, their pruning ratios, 5 repetitions. What the paper leaves open is our choice, made on the validation split of
-MNIST: SGD with momentum 0.9, rate 0.1 falling along a cosine over 100 epochs of batches of 128; pruning in 74 steps
+variants, their pruning ratios, 5 repetitions. What the paper leaves open is our choice (results/LOG.md says how it
+was made): SGD with momentum 0.9, rate 0.1 falling along a cosine over 100 epochs of batches of 128; pruning in 74 steps
 from epoch 2 to 75 with c = 96, so that no step is large and the last quarter of the run is retraining; the strengths
 below. Added to the paper: unpruned networks without penalty, random labels, and sizes in bytes of files that decode.
 """

@@ -10,6 +10,7 @@ float32). It grows with every improvement of the front; 0.97 · 2 means 97 % acc
 Reference: Zitzler & Thiele 1998 (PPSN V), who call it the size of the dominated space.
 """
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,6 +72,7 @@ def front_table(trials: pd.DataFrame) -> pd.DataFrame:
     code_N, _ = pd.factorize(ok["cell_id"])
     cells = ok[[column for column in FRONT.names if column in ok.columns]].drop_duplicates("cell_id")
     cells = cells.reset_index(drop=True).assign(num_trials=np.bincount(code_N))
+    cells["setting"] = [_without_seeds(spec) for spec in ok.drop_duplicates("cell_id")["spec"]]
     for column in _MEASURED:
         mean, std = _mean_and_std(ok[column].to_numpy(dtype=np.float64, na_value=np.nan), code_N)
         cells[f"{column}_mean"], cells[f"{column}_std"] = mean, std
@@ -81,6 +83,11 @@ def front_table(trials: pd.DataFrame) -> pd.DataFrame:
         cells.loc[group.index, "hypervolume"] = _hypervolume_of_group(group)
     cells = cells.sort_values([*GROUP, "compressed_bytes_mean", "cell_id"], ignore_index=True)
     return cells.reindex(columns=FRONT.names)
+
+
+def _without_seeds(spec: str) -> str:
+    parts = {name: part for name, part in json.loads(spec).items() if name != "seeds"}
+    return json.dumps(parts, sort_keys=True, separators=(",", ":"))
 
 
 def _hypervolume_of_group(group: pd.DataFrame) -> float:

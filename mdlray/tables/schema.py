@@ -130,6 +130,7 @@ FRONT = pa.unify_schemas(
             {
                 "on_front": "bool",  # chosen on mean validation accuracy against mean bytes
                 "hypervolume": "f64?",  # of the group's front, repeated in each of its rows
+                "setting": "str",  # canonical JSON of the spec without seeds: what tells two cells apart
             }
         ),
     ]
