@@ -1,8 +1,12 @@
-"""A Ray cluster of several nodes on this machine, for slow tests."""
+"""A Ray cluster of several nodes on this machine, for slow tests; no deadlines, machines are shared."""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("mdlray", deadline=None)
+settings.load_profile("mdlray")
 
 
 @pytest.fixture
