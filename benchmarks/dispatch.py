@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mdlray.plan import Pack, Sweep, expand, missing_packs, plan_packs, vary
+from mdlray.plan import Pack, Sweep, expand, missing_trials, plan_packs, vary
 from mdlray.spec import TrialSpec
 from mdlray.tables import Store
 
@@ -54,9 +54,7 @@ def main() -> None:
         compacted = time.perf_counter()
         dispatch.disconnect()
         again = time.perf_counter()
-        left = missing_packs(
-            plan_packs("empty", expand(sweep), arguments.pack), store.status_by_trial(), retry_failed=False
-        )
+        left = missing_trials(expand(sweep), store.status_by_trial(), retry_failed=False)
         found = time.perf_counter()
         assert not left and len(store.read_trials()) == arguments.trials
     per_trial = 1000 * (dispatched - planned + compacted - dispatched) / arguments.trials

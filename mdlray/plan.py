@@ -120,15 +120,18 @@ def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) 
     return packs
 
 
-def missing_packs(packs: Iterable[Pack], status_by_trial: Mapping[str, str], *, retry_failed: bool) -> list[Pack]:
-    """What is left to do: packs without the members that have a row (a failed row counts unless it is retried)."""
+def missing_trials(
+    trials: Iterable[TrialSpec], status_by_trial: Mapping[str, str], *, retry_failed: bool
+) -> tuple[TrialSpec, ...]:
+    """Trials without a row (a failed row counts unless it is retried)."""
     finished = {"ok"} if retry_failed else {"ok", "failed"}
-    left = []
-    for pack in packs:
-        members = tuple(spec for spec in pack.members if status_by_trial.get(spec.trial_id) not in finished)
-        if members:
-            left.append(Pack(pack.sweep, members))
-    return left
+    return tuple(spec for spec in trials if status_by_trial.get(spec.trial_id) not in finished)
+
+
+def missing_packs(packs: Iterable[Pack], status_by_trial: Mapping[str, str], *, retry_failed: bool) -> list[Pack]:
+    """What is left to do: packs without the members that have a row."""
+    left = [Pack(p.sweep, missing_trials(p.members, status_by_trial, retry_failed=retry_failed)) for p in packs]
+    return [pack for pack in left if pack.members]
 
 
 def work(spec: TrialSpec) -> float:

@@ -20,7 +20,17 @@ import typer
 from rich.console import Console
 
 from mdlray.manifest import current_commit, describe_run, merge
-from mdlray.plan import Pack, Sweep, expand, find_sweep, list_sweeps, load_sweep, missing_packs, plan_packs
+from mdlray.plan import (
+    Pack,
+    Sweep,
+    expand,
+    find_sweep,
+    list_sweeps,
+    load_sweep,
+    missing_packs,
+    missing_trials,
+    plan_packs,
+)
 from mdlray.progress import SHOWN, Progress
 from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary
@@ -136,7 +146,7 @@ def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool)
     """Run what is missing, then write the tables; returns the exit code."""
     with asked.store.writing():
         status = asked.store.status_by_trial()
-        if missing_packs(plan_packs(asked.sweep.name, asked.trials, 1), status, retry_failed=retry_failed):
+        if missing_trials(asked.trials, status, retry_failed=retry_failed):
             done = run_missing(asked, gpus, address, status, retry_failed)
         else:
             console.print(f"all {len(asked.trials)} trials are done.")
