@@ -24,6 +24,7 @@ from mdlray.data import Images, load_images, randomize_labels
 from mdlray.data.registry import find_dataset, find_reader
 from mdlray.models import get_family
 from mdlray.plan import Pack, define
+from mdlray.registry import find
 from mdlray.spec import TrialSpec
 from mdlray.tables.schema import failed_row, spec_columns
 from mdlray.training import (
@@ -33,7 +34,6 @@ from mdlray.training import (
     Examples,
     Fitted,
     Score,
-    choose,
     evaluate,
     fit,
     num_batches,
@@ -162,9 +162,9 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
     for spec in {
         (s.training.optimizer, s.training.learning_rate_schedule, s.training.regularizer): s for s in trials
     }.values():
-        choose(OPTIMIZERS, "optimizer", spec.training.optimizer)
-        choose(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", spec.training.learning_rate_schedule)
-        choose(REGULARIZERS, "regularizer", spec.training.regularizer)
+        find(OPTIMIZERS, "optimizer", spec.training.optimizer)
+        find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", spec.training.learning_rate_schedule)
+        find(REGULARIZERS, "regularizer", spec.training.regularizer)
     for family in {spec.model.family for spec in trials}:
         get_family(family)
     for method in {spec.compression.method for spec in trials}:

@@ -11,11 +11,11 @@ Axes: M members, and whatever axes a weight tensor has.
 """
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
 import torch
 
 from mdlray.models import Family, Parameters, prunable
+from mdlray.registry import find
 from mdlray.training import Examples
 
 Saliency = Callable[[Family, Parameters, Examples, int], Parameters]
@@ -47,10 +47,4 @@ SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "o
 
 def get_saliency(method: str) -> Saliency:
     """The ranking of that method; ValueError lists the known ones."""
-    if method in SALIENCIES:
-        return SALIENCIES[method]
-    others = {entry.name: entry for entry in entry_points(group="mdlray.compressors")}
-    if method in others:
-        saliency: Saliency = others[method].load()
-        return saliency
-    raise ValueError(f"method is {method!r}; known are: {', '.join(sorted([*SALIENCIES, *others]))}.")
+    return find(SALIENCIES, "method", method, "mdlray.compressors")

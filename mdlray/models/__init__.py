@@ -4,11 +4,10 @@ A family is plain functions over stacked parameters (leading axis = member), see
 add families through the entry-point group `mdlray.models`.
 """
 
-from importlib.metadata import entry_points
-
 from mdlray.models.dense import DENSE
 from mdlray.models.family import Family, Parameters, num_weights, prunable
 from mdlray.models.network import Network, build_network
+from mdlray.registry import find
 
 __all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "num_weights", "prunable"]
 
@@ -17,10 +16,4 @@ MODELS: dict[str, Family] = {"dense": DENSE}
 
 def get_family(name: str) -> Family:
     """The family of that name; ValueError lists the known ones."""
-    if name in MODELS:
-        return MODELS[name]
-    others = {entry.name: entry for entry in entry_points(group="mdlray.models")}
-    if name in others:
-        family: Family = others[name].load()
-        return family
-    raise ValueError(f"there is no model family {name!r}; known are: {', '.join(sorted([*MODELS, *others]))}.")
+    return find(MODELS, "family", name, "mdlray.models")

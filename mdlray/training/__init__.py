@@ -5,7 +5,7 @@
 
 from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches
 from mdlray.training.evaluation import Score, evaluate
-from mdlray.training.loop import Fitted, choose, fit
+from mdlray.training.loop import Fitted, fit
 from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
@@ -17,7 +17,6 @@ __all__ = [
     "Examples",
     "Fitted",
     "Score",
-    "choose",
     "epoch_batches",
     "evaluate",
     "fit",

@@ -12,7 +12,6 @@ Axes: M members, S steps, B examples of a batch, C classes.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from mdlray.models import Family, Parameters, prunable
 from mdlray.models.family import Dropout, initialize
+from mdlray.registry import find
 from mdlray.spec import TrialSpec
 from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches
 from mdlray.training.evaluation import Score, evaluate
@@ -27,7 +27,6 @@ from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
 
-T = TypeVar("T")
 Prune = Callable[[int, Parameters], None]
 """(steps done, parameters): called after every step, may set weights to zero and must keep them there."""
 
@@ -62,14 +61,14 @@ def fit(
     device = train.pixels_NP.device
     starts = [member_generator("initialization", spec.seeds.initialization) for spec in members]
     parameters = [p.to(device) for p in initialize(family.shapes(sizes), starts)]
-    step = choose(OPTIMIZERS, "optimizer", shared.optimizer)(
+    step = find(OPTIMIZERS, "optimizer", shared.optimizer)(
         parameters, _per_member([spec.training.momentum for spec in members], device)
     )
     strengths = _strengths(members, device)
     dropout = _dropout(members)
     base_rate_M = _per_member([spec.training.learning_rate for spec in members], device)
     schedules = [
-        choose(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", s.training.learning_rate_schedule) for s in members
+        find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", s.training.learning_rate_schedule) for s in members
     ]
     order_seeds = [spec.seeds.data_order for spec in members]
     steps_per_epoch = num_batches(train.pixels_NP.shape[0], shared.batch_size)
@@ -101,13 +100,6 @@ def fit(
     for member in (~_codable(parameters)).nonzero().flatten().tolist():
         diverged[member] = diverged[member] or shared.num_epochs
     return Fitted(parameters, train_scores, validation_scores, sparsity, diverged, examples_per_epoch)
-
-
-def choose(registry: dict[str, T], field: str, name: str) -> T:
-    """The registry's member of that name; ValueError lists the known names."""
-    if name not in registry:
-        raise ValueError(f"{field} is {name!r}; known are: {', '.join(sorted(registry))}.")
-    return registry[name]
 
 
 class _Running:
@@ -162,7 +154,7 @@ def _per_member(values: Sequence[float], device: torch.device) -> Tensor:
 def _strengths(members: Sequence[TrialSpec], device: torch.device) -> dict[str, Tensor]:
     names = [spec.training.regularizer for spec in members]
     for name in names:
-        choose(REGULARIZERS, "regularizer", name)
+        find(REGULARIZERS, "regularizer", name)
     return member_strengths(names, [spec.training.regularizer_strength for spec in members], device)
 
 
