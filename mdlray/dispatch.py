@@ -11,7 +11,8 @@ import os
 import shutil
 import socket
 import tempfile
-from collections import deque
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,11 @@ Work = Callable[[Pack], "PackResult"]
 
 PROBE_SECONDS = 10.0
 
-MAX_WORKER_LOSSES = 3
-"""How often a pack is run again after its worker or node was lost, before its members become failed rows."""
+SECONDS_BEFORE_RETRY = (1.0, 5.0, 25.0)
+"""A pack whose worker or node was lost is run again after these waits, before its members become failed rows.
+
+Ray Tune's own retries follow at once: under load all of them went to a node that was dead but not yet known to be.
+"""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Watch:
     started: Callable[[Pack], None]
     finished: Callable[[Pack, "PackResult"], None]
     lost: Callable[[Pack, str], None]
-    """A pack whose worker died more than `MAX_WORKER_LOSSES` times, with what is known about it."""
+    """A pack whose worker was lost every time, with what is known about it; called after all others are done."""
 
 
 def connect(address: str | None) -> None:
@@ -135,7 +139,6 @@ def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Wa
             storage_path=storage,
             name="packs",
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
         ),
     )
     try:
@@ -145,23 +148,33 @@ def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Wa
         raise (error.__cause__ or error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
+    for pack in feeder.given_up:
+        watch.lost(pack, f"the worker was lost {feeder.losses[pack.pack_id]} times while it ran this pack")
     return not feeder.waiting and not feeder.running
 
 
 class _Feeder(Searcher):  # type: ignore[misc]
-    """Hands out packs in order and takes their results."""
+    """Hands out packs in order, takes their results, and hands out those of lost workers again, later."""
 
     def __init__(self, packs: Sequence[Pack], watch: Watch):
         super().__init__()
-        self.waiting = deque(packs)
+        self.waiting = [(0.0, pack) for pack in packs]
+        """(not before this time, pack)"""
         self.running: dict[str, Pack] = {}
+        self.losses: Counter[str] = Counter()
+        self.given_up: list[Pack] = []
         self.watch = watch
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self.waiting:
+        if not self.waiting and not self.running:
             finished: str = Searcher.FINISHED
             return finished
-        pack = self.running[trial_id] = self.waiting.popleft()
+        now = time.monotonic()
+        place = next((place for place, (not_before, _) in enumerate(self.waiting) if not_before <= now), None)
+        if place is None:
+            return None
+        _, pack = self.waiting.pop(place)
+        self.running[trial_id] = pack
         self.watch.started(pack)
         return {"pack": pack}
 
@@ -172,9 +185,15 @@ class _Feeder(Searcher):  # type: ignore[misc]
             self.watch.finished(self.running.pop(trial_id), result["result"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        if error and trial_id in self.running:
-            reason = f"the worker was lost {MAX_WORKER_LOSSES + 1} times while it ran this pack"
-            self.watch.lost(self.running.pop(trial_id), reason)
+        if not error or trial_id not in self.running:
+            return
+        pack = self.running.pop(trial_id)
+        self.losses[pack.pack_id] += 1
+        if self.losses[pack.pack_id] > len(SECONDS_BEFORE_RETRY):
+            self.given_up.append(pack)
+        else:
+            wait = SECONDS_BEFORE_RETRY[self.losses[pack.pack_id] - 1]
+            self.waiting.append((time.monotonic() + wait, pack))
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray Tune pickles the searcher into its own snapshot, which is never read; the watch cannot be pickled.
