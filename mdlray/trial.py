@@ -20,8 +20,7 @@ import torch
 from mdlray import codec
 from mdlray.codec.stack import coded_network, stack_networks
 from mdlray.compression import Pruner, get_saliency, quantize_stack
-from mdlray.data import Images, load_images, randomize_labels
-from mdlray.data.registry import find_dataset, find_reader
+from mdlray.data import Images, find_dataset, find_reader, load_images, randomize_labels
 from mdlray.models import get_family
 from mdlray.plan import Pack, define
 from mdlray.registry import find

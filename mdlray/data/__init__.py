@@ -8,7 +8,7 @@ from mdlray.data.backgrounds import backgrounds_digest
 from mdlray.data.download import MissingDataError
 from mdlray.data.images import Images, load_images
 from mdlray.data.randomization import PIXEL_RANDOMIZATIONS, randomize_labels
-from mdlray.data.registry import DATASETS, DatasetSource, check_dataset
+from mdlray.data.registry import DATASETS, DatasetSource, find_dataset, find_reader
 from mdlray.data.sources import BaseImages
 
 __all__ = [
@@ -19,7 +19,8 @@ __all__ = [
     "Images",
     "MissingDataError",
     "backgrounds_digest",
-    "check_dataset",
+    "find_dataset",
+    "find_reader",
     "load_images",
     "randomize_labels",
 ]

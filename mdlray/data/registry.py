@@ -31,11 +31,6 @@ DATASETS: dict[str, DatasetSource] = {
 """Every base in every variant: mnist, mnist_rotation, mnist_background_random, mnist_background_images, mnist5k, ..."""
 
 
-def check_dataset(name: str) -> None:
-    """Raises ValueError with the known names if no data set is called so; reads and imports nothing big."""
-    find_dataset(name)
-
-
 def find_dataset(name: str) -> DatasetSource:
     """What the name stands for; ValueError with the known names if it stands for nothing."""
     if name in DATASETS:

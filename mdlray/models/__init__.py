@@ -5,11 +5,11 @@ add families through the entry-point group `mdlray.models`.
 """
 
 from mdlray.models.dense import DENSE
-from mdlray.models.family import Family, Parameters, num_weights, prunable
+from mdlray.models.family import Family, Parameters, prunable
 from mdlray.models.network import Network, build_network
 from mdlray.registry import find
 
-__all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "num_weights", "prunable"]
+__all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "prunable"]
 
 MODELS: dict[str, Family] = {"dense": DENSE}
 

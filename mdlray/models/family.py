@@ -63,11 +63,6 @@ def prunable(parameters: Parameters) -> list[int]:
     return [index for index, parameter in enumerate(parameters) if parameter.ndim >= 3]
 
 
-def num_weights(shapes: Shapes) -> int:
-    """Prunable weights of one member; biases are not counted, as in the literature on pruning."""
-    return sum(math.prod(shape) for shape in shapes if len(shape) >= 2)
-
-
 def _initial(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if len(shape) == 1:
         return torch.zeros(shape)

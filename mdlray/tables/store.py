@@ -73,11 +73,6 @@ class Store:
         return self.folder / "manifest.json"
 
     @property
-    def journal_path(self) -> Path:
-        """The search, where there was one."""
-        return self.folder / "optuna.journal"
-
-    @property
     def figures_folder(self) -> Path:
         """Figures and the tables behind them."""
         return self.folder / "figures"

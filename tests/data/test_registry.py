@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mdlray.data import DATASETS, DatasetSource, check_dataset, load_images
+from mdlray.data import DATASETS, DatasetSource, find_dataset, load_images
 from mdlray.spec import DataSpec
 
 BASE_NAMES = ("mnist", "mnist5k", "fashion_mnist", "kmnist")
@@ -18,9 +18,9 @@ def test_every_base_comes_in_every_variant():
 
 def test_known_names_pass_and_an_unknown_one_lists_them():
     for name in DATASETS:
-        check_dataset(name)
+        find_dataset(name)
     with pytest.raises(ValueError, match="no data set 'mnits'") as refused:
-        check_dataset("mnits")
+        find_dataset("mnits")
     assert all(name in str(refused.value) for name in DATASETS)
 
 
@@ -46,12 +46,12 @@ def third_party(tmp_path, monkeypatch):
 
 
 def test_a_third_party_data_set_takes_the_ordinary_path(third_party):
-    check_dataset("stripes")
+    find_dataset("stripes")
     images = load_images(DataSpec(dataset="stripes"), 0, None)
     assert (images.num_train, images.num_validation, images.num_test) == (8, 4, 6)
     assert (images.image_shape, images.num_classes, images.pixels_NP.shape) == ((2, 3), 2, (18, 6))
     with pytest.raises(ValueError, match="known ones are: mnist, .*stripes"):
-        check_dataset("strips")
+        find_dataset("strips")
 
 
 def test_a_third_party_cannot_take_over_a_name(third_party):
@@ -59,14 +59,14 @@ def test_a_third_party_cannot_take_over_a_name(third_party):
 
 
 def test_checking_a_name_does_not_import_the_third_party(third_party):
-    check_dataset("broken")
+    find_dataset("broken")
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
         load_images(DataSpec(dataset="broken"), 0, None)
 
 
 def test_importing_the_room_imports_nothing_heavy():
     code = (
-        "import sys, mdlray.data; mdlray.data.check_dataset('mnist');"
+        "import sys, mdlray.data; mdlray.data.find_dataset('mnist');"
         "print({'torch', 'torchvision', 'sklearn', 'mlxtend', 'pandas', 'PIL', 'ray', 'optuna'} & set(sys.modules))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

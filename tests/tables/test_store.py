@@ -31,7 +31,7 @@ def test_a_pack_lies_where_the_design_says(tmp_path, make_row):
     pd.testing.assert_frame_equal(pd.read_parquet(store.front_path), front_table(load(tmp_path)))
     for path in (store.trials_path, store.curves_path, store.layers_path, store.front_path, store.manifest_path):
         assert path.exists()
-    for path in (store.journal_path, store.figures_folder, store.report_path):
+    for path in (store.figures_folder, store.report_path):
         assert path.parent == tmp_path
 
 
