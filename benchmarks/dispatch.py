@@ -19,7 +19,7 @@ from mdlray.tables import Store
 
 def empty_work(pack: Pack) -> object:
     """Rows as a pack returns them, without training anything."""
-    from mdlray.trial import failed_pack
+    from mdlray.tables.pack import failed_pack
 
     return failed_pack(pack, "empty trial of benchmarks/dispatch.py")
 
@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "empty")
         from mdlray import dispatch
-        from mdlray.trial import PackResult
+        from mdlray.tables.pack import PackResult
 
         started = time.perf_counter()
         dispatch.connect(None)

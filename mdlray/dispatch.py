@@ -15,12 +15,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mdlray.plan import Pack
-
-if TYPE_CHECKING:
-    from mdlray.trial import PackResult
+from mdlray.tables.pack import PackResult
 
 # Read by Ray when it is imported. The loggers would write five files per trial and re-read them; the snapshot grows
 # with the sweep and is never restored; the strict check is for searchers that read metrics, ours takes whole results.
@@ -38,7 +36,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-Work = Callable[[Pack], "PackResult"]
+Work = Callable[[Pack], PackResult]
 
 PROBE_SECONDS = 10.0
 
@@ -68,7 +66,7 @@ class Watch:
     """What the driver is told, always in its own thread."""
 
     started: Callable[[Pack], None]
-    finished: Callable[[Pack, "PackResult"], None]
+    finished: Callable[[Pack, PackResult], None]
     lost: Callable[[Pack, str], None]
     """A pack whose worker was lost every time, with what is known about it; called after all others are done."""
 

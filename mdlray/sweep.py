@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -36,9 +36,7 @@ from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
-
-if TYPE_CHECKING:
-    from mdlray.trial import PackResult
+from mdlray.tables.pack import PackResult, failed_pack
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -188,7 +186,7 @@ def run_missing(
             )
             asked.store.write_manifest(merge(before, about, checksums))
 
-        def store(pack: Pack, result: "PackResult") -> None:
+        def store(pack: Pack, result: PackResult) -> None:
             asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
             for name, checksum in result.data_checksums.items():
                 checksums.setdefault(name, []).append(checksum)
@@ -201,7 +199,7 @@ def run_missing(
             result.release()
 
         def store_lost(pack: Pack, reason: str) -> None:
-            store(pack, trial.failed_pack(pack, reason))
+            store(pack, failed_pack(pack, reason))
 
         console.print(f"{progress.num_todo} trials in {len(packs)} packs, {resources.num_parallel} at a time")
         note()

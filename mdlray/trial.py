@@ -10,9 +10,8 @@ Axes: M members, N examples.
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,8 @@ from mdlray.models import get_family
 from mdlray.plan import Pack, define
 from mdlray.registry import find
 from mdlray.spec import TrialSpec
-from mdlray.tables.schema import failed_row, spec_columns
+from mdlray.tables.pack import PackResult, Row, failed_pack
+from mdlray.tables.schema import spec_columns
 from mdlray.training import (
     LEARNING_RATE_SCHEDULES,
     OPTIMIZERS,
@@ -37,8 +37,6 @@ from mdlray.training import (
     fit,
     num_batches,
 )
-
-Row = dict[str, Any]
 
 DECODED_OTHERWISE = {"status": "failed", "error": "the decoded network is not the encoded one: a bug in mdlray.codec"}
 
@@ -57,23 +55,6 @@ class Site:
     """CPU threads of a product; results repeat bit for bit for the same number."""
     definitions: str = ""
     """Text of the sweep's file, which may add members to the registries."""
-
-
-@dataclass(frozen=True)
-class PackResult:
-    """Everything a pack leaves: rows of three tables, and the compressed networks by trial."""
-
-    rows: list[Row] = field(default_factory=list)
-    curves: list[Row] = field(default_factory=list)
-    layers: list[Row] = field(default_factory=list)
-    models: dict[str, bytes] = field(default_factory=dict)
-    data_checksums: dict[str, str] = field(default_factory=dict)
-    """Data set to checksum of what the members saw, for the manifest."""
-
-    def release(self) -> None:
-        """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
-        for part in (self.rows, self.curves, self.layers, self.models):
-            part.clear()
 
 
 def run_pack(pack: Pack, site: Site) -> PackResult:
@@ -176,15 +157,6 @@ def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
     """Read each base data set once, so that it is downloaded here and not by many workers (errors: `mdlray.data`)."""
     for base in {find_dataset(spec.data.dataset).base for spec in trials}:
         find_reader(base)(data)
-
-
-def failed_pack(pack: Pack, error: str) -> PackResult:
-    """Rows that say why none of the pack's members has a result."""
-    rows = [
-        failed_row(spec, sweep=pack.sweep, error=error, pack_id=pack.pack_id, num_members_in_pack=len(pack.members))
-        for spec in pack.members
-    ]
-    return PackResult(rows)
 
 
 def _place(

@@ -11,9 +11,10 @@ from mdlray.models import get_family
 from mdlray.models.family import initialize
 from mdlray.plan import Pack
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
 from mdlray.training import epoch_batches, member_generator
-from mdlray.trial import PackResult, Site, _place, check_names, run_pack
+from mdlray.trial import Site, _place, check_names, run_pack
 
 SHORT = {
     "data.dataset": "mnist5k",

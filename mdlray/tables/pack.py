@@ -1,0 +1,38 @@
+"""What a pack leaves, as the driver receives it: rows of three tables, and the compressed networks by trial.
+
+Without torch, because the driver of a large sweep holds thousands of these and trains nothing itself.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mdlray.plan import Pack
+from mdlray.tables.schema import failed_row
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PackResult:
+    """Everything a pack leaves: rows of three tables, and the compressed networks by trial."""
+
+    rows: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    layers: list[Row] = field(default_factory=list)
+    models: dict[str, bytes] = field(default_factory=dict)
+    data_checksums: dict[str, str] = field(default_factory=dict)
+    """Data set to checksum of what the members saw, for the manifest."""
+
+    def release(self) -> None:
+        """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
+        for part in (self.rows, self.curves, self.layers, self.models):
+            part.clear()
+
+
+def failed_pack(pack: Pack, error: str) -> PackResult:
+    """Rows that say why none of the pack's members has a result."""
+    rows = [
+        failed_row(spec, sweep=pack.sweep, error=error, pack_id=pack.pack_id, num_members_in_pack=len(pack.members))
+        for spec in pack.members
+    ]
+    return PackResult(rows)
