@@ -17,7 +17,7 @@ from mdlray.spec import TrialSpec
 from mdlray.tables import Store
 
 
-def empty_work(pack: Pack) -> object:
+def empty_work(pack: Pack, save: object) -> object:
     """Rows as a pack returns them, without training anything."""
     from mdlray.tables.pack import failed_pack
 
@@ -47,8 +47,9 @@ def main() -> None:
             store.write_pack(pack.pack_id, result.rows, [], [], {})
             result.release()
 
-        watch = dispatch.Watch(lambda pack: None, finished, lambda pack, reason: None)
-        assert dispatch.run_packs(packs, empty_work, dispatch.choose_resources(None), watch)
+        batches = iter([packs])
+        watch = dispatch.Watch(lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None)
+        assert dispatch.run_packs(lambda: next(batches, None), empty_work, dispatch.choose_resources(None), watch)
         dispatched = time.perf_counter()
         store.compact()
         compacted = time.perf_counter()

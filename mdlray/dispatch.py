@@ -8,11 +8,13 @@ lies in a temporary folder and is never restored (a restore re-runs finished tri
 
 import logging
 import os
+import pickle
 import shutil
 import socket
 import tempfile
 import time
-from collections import Counter
+import zlib
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +37,13 @@ for name, value in {
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
-Work = Callable[[Pack], PackResult]
+Work = Callable[..., PackResult]
+"""(pack, save, **inputs) → result, on a worker; `save` hands the driver a checkpoint (bytes) to keep."""
+
+More = Callable[[], Sequence[Pack] | None]
+"""Packs that may start now and were not given out before; None when there will never be more."""
 
 PROBE_SECONDS = 10.0
 
@@ -65,10 +72,13 @@ class Resources:
 class Watch:
     """What the driver is told, always in its own thread."""
 
-    started: Callable[[Pack], None]
+    inputs: Callable[[Pack], dict[str, Any]]
+    """A pack is about to start: what goes with it to its worker."""
+    saved: Callable[[Pack, bytes], None]
+    """A checkpoint of a pack that is still running."""
     finished: Callable[[Pack, PackResult], None]
     lost: Callable[[Pack, str], None]
-    """A pack whose worker was lost every time, with what is known about it; called after all others are done."""
+    """A pack whose worker was lost every time, with what is known about it."""
 
 
 def connect(address: str | None) -> None:
@@ -120,24 +130,44 @@ def choose_resources(num_gpus: int | None) -> Resources:
     return Resources(num_parallel=num_gpus, cpus_per_pack=1 if cpus >= num_gpus else 0, gpus_per_pack=1)
 
 
-def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Watch) -> bool:
-    """Run every pack through Ray Tune; returns False if an interrupt (SIGINT) ended it before all were done."""
-    feeder = _Feeder(packs, watch)
+@dataclass(frozen=True)
+class Shared:
+    """A value that is computed once, beside the driver, and lies once in the memory of every node that asks for it."""
+
+    reference: "ray.ObjectRef[Any]"
+
+    def __call__(self) -> Any:
+        """The value; its arrays are views of the node's shared memory and cannot be written to."""
+        return ray.get(self.reference)
+
+
+def share(compute: Callable[[], Any]) -> Shared:
+    """Compute a value where the driver is, where its files are; returns at once."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # No CPU is asked for: those are the packs', which wait for this.
+    return Shared(ray.remote(num_cpus=0, scheduling_strategy=here)(compute).remote())
+
+
+def run_packs(more: More, work: Work, resources: Resources, watch: Watch) -> bool:
+    """Run packs through Ray Tune until there are no more; returns False if an interrupt (SIGINT) ended it before.
+
+    What `more` or the watch raises ends the run and comes out here.
+    """
+    feeder = _Feeder(more, watch)
     storage = tempfile.mkdtemp(prefix="mdlray-tune-")
 
     def trainable(config: dict[str, Any]) -> None:
-        tune.report({"result": work(config["pack"])})
+        def save(checkpoint: bytes) -> None:
+            tune.report({"checkpoint": checkpoint})
+
+        tune.report({"result": work(_unpack(config["pack"]), save=save, **config["inputs"])})
 
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": resources.cpus_per_pack, "gpu": resources.gpus_per_pack}),
         tune_config=tune.TuneConfig(
             search_alg=feeder, num_samples=-1, max_concurrent_trials=resources.num_parallel, reuse_actors=True
         ),
-        run_config=tune.RunConfig(
-            storage_path=storage,
-            name="packs",
-            verbose=0,
-        ),
+        run_config=tune.RunConfig(storage_path=storage, name="packs", verbose=0),
     )
     try:
         tuner.fit()
@@ -146,40 +176,59 @@ def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Wa
         raise (error.__cause__ or error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-    for pack in feeder.given_up:
-        watch.lost(pack, f"the worker was lost {feeder.losses[pack.pack_id]} times while it ran this pack")
-    return not feeder.waiting and not feeder.running
+    return feeder.is_done
 
 
 class _Feeder(Searcher):  # type: ignore[misc]
     """Hands out packs in order, takes their results, and hands out those of lost workers again, later."""
 
-    def __init__(self, packs: Sequence[Pack], watch: Watch):
+    def __init__(self, more: More, watch: Watch):
         super().__init__()
-        self.waiting = [(0.0, pack) for pack in packs]
-        """(not before this time, pack)"""
+        self.more = more
+        self.watch = watch
+        self.exhausted = False
+        self.waiting: deque[Pack] = deque()
+        self.again: list[tuple[float, Pack]] = []
+        """Packs whose workers were lost: (not before this time, pack)."""
+        self.given_up: list[Pack] = []
         self.running: dict[str, Pack] = {}
         self.losses: Counter[str] = Counter()
-        self.given_up: list[Pack] = []
-        self.watch = watch
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to hand out or to wait for."""
+        return self.exhausted and not (self.waiting or self.again or self.given_up or self.running)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if not self.waiting and not self.running:
+        # Not where the loss is noticed: Ray Tune swallows what a full disk raises there.
+        while self.given_up:
+            lost = self.given_up.pop()
+            self.watch.lost(lost, f"the worker was lost {self.losses[lost.pack_id]} times while it ran this pack")
+        pack = self._next()
+        if pack is None:
             finished: str = Searcher.FINISHED
-            return finished
-        now = time.monotonic()
-        place = next((place for place, (not_before, _) in enumerate(self.waiting) if not_before <= now), None)
-        if place is None:
-            return None
-        _, pack = self.waiting.pop(place)
+            return finished if self.is_done else None
         self.running[trial_id] = pack
-        self.watch.started(pack)
-        return {"pack": pack}
+        return {"pack": _pack(pack), "inputs": self.watch.inputs(pack)}
+
+    def _next(self) -> Pack | None:
+        now = time.monotonic()
+        for place, (not_before, pack) in enumerate(self.again):
+            if not_before <= now:
+                del self.again[place]
+                return pack
+        if not self.waiting and not self.exhausted:
+            new = self.more()
+            self.exhausted = new is None
+            self.waiting.extend(new or ())
+        return self.waiting.popleft() if self.waiting else None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         # Here and not on completion: there Ray Tune swallows what a full disk raises and runs the pack again, and an
         # interrupt between the two would throw a finished pack away.
-        if "result" in result and trial_id in self.running:
+        if trial_id in self.running and "checkpoint" in result:
+            self.watch.saved(self.running[trial_id], result["checkpoint"])
+        elif trial_id in self.running and "result" in result:
             self.watch.finished(self.running.pop(trial_id), result["result"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -191,7 +240,7 @@ class _Feeder(Searcher):  # type: ignore[misc]
             self.given_up.append(pack)
         else:
             wait = SECONDS_BEFORE_RETRY[self.losses[pack.pack_id] - 1]
-            self.waiting.append((time.monotonic() + wait, pack))
+            self.again.append((time.monotonic() + wait, pack))
 
     def __getstate__(self) -> dict[str, Any]:
         # Ray Tune pickles the searcher into its own snapshot, which is never read; the watch cannot be pickled.
@@ -202,3 +251,13 @@ class _Feeder(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+def _pack(pack: Pack) -> bytes:
+    # Ray Tune keeps the configuration of every trial to the end; members share most of their fields.
+    return zlib.compress(pickle.dumps(pack))
+
+
+def _unpack(content: bytes) -> Pack:
+    pack: Pack = pickle.loads(zlib.decompress(content))
+    return pack

@@ -14,14 +14,18 @@ import hashlib
 import itertools
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.space import Space, usual_space
+from mdlray.spec import TrialSpec, replace_fields, to_dict
 
 Option = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Option]]
+
+_SEARCHED = ("model", "training", "compression", "seeds")
+"""The parts of a trial that a search moves or holds fixed; what is left, the data, is a stratum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,10 @@ class Sweep:
     """One line, shown by `--list`."""
     base: TrialSpec
     """Every field that no axis changes."""
-    grids: tuple[Grid, ...]
+    grids: tuple[Grid, ...] = ()
+    """Empty for a sweep that is a search by nature."""
+    space: Space | None = None
+    """Where `--search` looks; without it, in `space_of` the sweep."""
     quick: "Sweep | None" = None
     """The same question in a minute on a CPU, on embedded data."""
     learners_per_pack: int = 256
@@ -84,14 +91,30 @@ def expand(
     trials: dict[str, TrialSpec] = {}
     for grid in sweep.grids:
         for option in cross(*grid.values()):
-            fields = {**option, **(changes or {})}
-            if seed:
-                for name in ("initialization", "data_order", "randomization"):
-                    path = f"seeds.{name}"
-                    fields[path] = seed + fields.get(path, getattr(sweep.base.seeds, name))
-            spec = replace_fields(sweep.base, fields)
+            spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}), seed)
             trials.setdefault(spec.trial_id, spec)
     return list(itertools.islice(trials.values(), num_trials))
+
+
+def replace_seeds(spec: TrialSpec, added: int) -> TrialSpec:
+    """The trial with a number added to every seed."""
+    if not added:
+        return spec
+    return replace_fields(spec, {f"seeds.{name}": added + seed for name, seed in to_dict(spec.seeds).items()})
+
+
+def space_of(sweep: Sweep) -> Space:
+    """The sweep's own space, or the usual one with the data, methods and penalties of its grids."""
+    if sweep.space:
+        return sweep.space
+    trials = expand(sweep)
+    strata = {replace(spec, **{part: getattr(sweep.base, part) for part in _SEARCHED}): None for spec in trials}
+    return usual_space(
+        methods=tuple(dict.fromkeys(spec.compression.method for spec in trials)),
+        regularizers=tuple(dict.fromkeys(spec.training.regularizer for spec in trials)),
+        depths=tuple(dict.fromkeys(len(spec.model.hidden_units) for spec in trials)),
+        strata=tuple({f"data.{name}": value for name, value in to_dict(spec.data).items()} for spec in strata),
+    )
 
 
 def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) -> list[Pack]:

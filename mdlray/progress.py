@@ -29,9 +29,14 @@ SHOWN = ("status", "dataset", "label_randomization_fraction", "validation_accura
 class Progress:
     """Counts of one run of the command; `start` opens the display, `stop` closes it."""
 
-    packs: Sequence[Pack]
+    num_todo: int
+    """Trials this run has to do."""
     num_done_before: int
     console: Console
+    num_packs_todo: int | None = None
+    """None for a search, which packs trials as it goes."""
+    work_todo: float | None = None
+    """In the unit of `mdlray.plan.work`; None for a search, whose trials then count alike."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     """Rows for the front: those that were there before, and those of this run."""
     num_trials: int = 0
@@ -44,9 +49,10 @@ class Progress:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def num_todo(self) -> int:
-        """Trials this run has to do."""
-        return sum(len(pack.members) for pack in self.packs)
+    def done_fraction(self) -> float:
+        """Of the effort of this run, or of its trials where the effort is not known yet."""
+        done, todo = (self.num_trials, self.num_todo) if self.work_todo is None else (self.work_done, self.work_todo)
+        return min(done / todo, 1.0) if todo else 1.0
 
     def start(self) -> None:
         """Begin to count time and, in a terminal, to draw."""
@@ -79,11 +85,11 @@ class Progress:
     def counts(self) -> str:
         """One line: trials, packs, failures, rate, remaining time."""
         seconds = self._elapsed()
-        total_work = sum(work(spec) for pack in self.packs for spec in pack.members)
-        remaining = seconds * (total_work / self.work_done - 1) if self.work_done else None
+        remaining = seconds * (1 / self.done_fraction - 1) if self.num_trials else None
+        packs = f"{self.num_packs}" if self.num_packs_todo is None else f"{self.num_packs}/{self.num_packs_todo}"
         parts = [
             f"{self.num_trials}/{self.num_todo} trials",
-            f"{self.num_packs}/{len(self.packs)} packs, {len(self.running)} running",
+            f"{packs} packs, {len(self.running)} running",
             f"{self.num_failed} failed",
             f"{60 * self.num_trials / seconds:.1f} trials/min" if seconds > 0 else "",
             f"{duration(remaining)} left" if remaining is not None else "time left unknown until a pack ends",
@@ -100,8 +106,7 @@ class Progress:
         return time.monotonic() - self.started
 
     def _block(self) -> Group:
-        total_work = sum(work(spec) for pack in self.packs for spec in pack.members)
-        bar = ProgressBar(total=max(total_work, 1), completed=self.work_done, width=60)
+        bar = ProgressBar(total=1.0, completed=self.done_fraction, width=60)
         return Group(bar, Text(self.counts()), Text(f"front so far: {front_text(self.rows)}"))
 
 

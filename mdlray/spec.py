@@ -202,12 +202,17 @@ class TrialSpec:
         return _digest(parts | {"compression": {k: v for k, v in parts["compression"].items() if k not in after}})
 
     @cached_property
-    def stack_key(self) -> str:
-        """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
+    def images_key(self) -> str:
+        """Trials with equal keys see the same pictures; their labels may differ."""
         images = {k: v for k, v in to_dict(self.data).items() if k != "label_randomization_fraction"}
         pixel_seed = self.seeds.randomization if self.data.pixel_randomization != "none" else None
+        return _digest({"images": images, "pixel_seed": pixel_seed})
+
+    @cached_property
+    def stack_key(self) -> str:
+        """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
         steps = [self.training.batch_size, self.training.num_epochs, self.training.optimizer]
-        return _digest({"images": images, "pixel_seed": pixel_seed, "model": to_dict(self.model), "steps": steps})
+        return _digest({"images": self.images_key, "model": to_dict(self.model), "steps": steps})
 
 
 _FIELDS = {part.name: [f.name for f in fields(part.default_factory)] for part in fields(TrialSpec)}  # type: ignore[arg-type]

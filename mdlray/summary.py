@@ -7,7 +7,7 @@ that are already in the folder, per epoch and hidden unit.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.table import Table
@@ -16,6 +16,9 @@ from mdlray.plan import Pack, work
 from mdlray.progress import duration
 from mdlray.spec import TrialSpec, to_dict
 from mdlray.tables.front import GROUP
+
+if TYPE_CHECKING:
+    from mdlray.search import Search
 
 FRONT_SHOWN = 12
 FAILURES_SHOWN = 10
@@ -92,6 +95,28 @@ def plan_summary(
     else:
         kind = "GPUs" if gpus else "CPUs"
         yield f"about {duration(seconds / workers)} on {workers} {kind}, going by the finished trials in {folder}"
+
+
+def search_summary(
+    folder: Path, search: "Search", done: pd.DataFrame | None, gpus: int | None
+) -> Iterator[Table | str]:
+    """Per stratum what was told and what is left, and about how long the rest takes."""
+    table = Table(title=f"plan of {folder.name}, {search.sampler}, seed {search.seed}", title_justify="left")
+    for heading in ("stratum", "trials", "told", "missing"):
+        table.add_column(heading, justify="left" if heading == "stratum" else "right")
+    for stratum in search.strata:
+        name = ", ".join(str(value) for value in stratum.fields.values()) or "all"
+        counts = (stratum.num_trials, stratum.num_told, stratum.num_trials - stratum.num_told)
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    yield table
+    yield f"asked in batches of {search.space.trials_per_batch} per stratum; a batch is told when all of it is done"
+    if done is None or done.empty:
+        yield f"no estimate of the time before some trials are done in {folder}"
+        return
+    workers = gpus or os.cpu_count() or 1
+    seconds = float(done["wall_seconds"].mean()) * max(search.num_trials - search.num_told, 0) / workers
+    kind = "GPUs" if gpus else "CPUs"
+    yield f"about {duration(seconds)} on {workers} {kind}, going by the finished trials in {folder}"
 
 
 def axis_values(trials: Sequence[TrialSpec]) -> dict[str, list[object]]:

@@ -6,23 +6,18 @@ The same command again resumes: what has a row is not run twice. Exit codes: 0 a
 listed), 2 bad input, 130 interrupted (with the command that resumes). Heavy imports happen once a run starts.
 """
 
+import hashlib
 import os
 import shlex
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from mdlray.manifest import current_commit, describe_run, merge
 from mdlray.plan import (
-    Pack,
-    Sweep,
     expand,
     find_sweep,
     list_sweeps,
@@ -30,13 +25,13 @@ from mdlray.plan import (
     missing_packs,
     missing_trials,
     plan_packs,
+    space_of,
 )
-from mdlray.progress import SHOWN, Progress
+from mdlray.run import Asked, AskedSearch, learners_per_pack, open_search, run_missing, settle
 from mdlray.spec import TrialSpec
-from mdlray.summary import failure_lines, front_tables, plan_summary
+from mdlray.summary import failure_lines, front_tables, plan_summary, search_summary
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
-from mdlray.tables.pack import PackResult, failed_pack
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -55,6 +50,9 @@ def main(
     dataset: Annotated[str | None, typer.Option(help="Use this data set for every trial")] = None,
     background_images: Annotated[Path | None, typer.Option(help="Photographs for *_background_images")] = None,
     results: Annotated[str, typer.Option(help="Folder that gets a folder per sweep")] = "results",
+    search: Annotated[
+        str | None, typer.Option(help="Let Optuna choose the trials: optuna (= tpe), nsga2, gp or random")
+    ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Only the first so many trials")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Added to the seeds of every trial")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="The same path in about a minute on a CPU")] = False,
@@ -68,28 +66,27 @@ def main(
     try:
         if name is None:
             raise ValueError("name a sweep, e.g. `python -m mdlray.sweep compare_pruning`; --list shows what there is.")
-        asked = prepare(name, data, dataset, background_images, results, trials, seed, quick)
-        code = show_plan(asked, gpus, retry_failed) if plan else run(asked, gpus, address, retry_failed)
+        asked = prepare(
+            name=name,
+            data=data,
+            dataset=dataset,
+            background_images=background_images,
+            results=results,
+            num_trials=trials,
+            seed=seed,
+            quick=quick,
+            retry_failed=retry_failed,
+            search=search,
+        )
+        code = show_plan(asked, gpus) if plan else run(asked, gpus, address)
     except (ValueError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", soft_wrap=True, markup=False)
         code = EXIT_BAD_INPUT
     raise typer.Exit(code)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for."""
-
-    sweep: Sweep
-    trials: list[TrialSpec]
-    store: Store
-    data: Path
-    background_images: Path | None
-    definitions: str
-    """Text of the sweep's file: workers run it too, since it may add members to the registries."""
-
-
 def prepare(
+    *,
     name: str,
     data: Path,
     dataset: str | None,
@@ -98,8 +95,10 @@ def prepare(
     num_trials: int | None,
     seed: int,
     quick: bool,
+    retry_failed: bool,
+    search: str | None,
 ) -> Asked:
-    """The sweep's trials and where their rows go; ValueError for anything that does not fit."""
+    """The sweep's trials, or its search, and where the rows go; ValueError for anything that does not fit."""
     path = find_sweep(name)
     sweep = load_sweep(path)
     folder = sweep.name
@@ -108,134 +107,87 @@ def prepare(
             raise ValueError(f"the sweep {sweep.name!r} has no quick variant; leave out --quick, or use --trials N.")
         sweep, folder = sweep.quick, f"{sweep.name}-quick"
     changes = {"data.dataset": dataset} if dataset else {}
-    specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
-    if background_images:
-        background_images = background_images.expanduser().resolve()
-        specs = with_backgrounds(specs, background_images)
+    background_images = background_images.expanduser().resolve() if background_images else None
+    specs: list[TrialSpec] = []
+    asked_search = None
+    if search or not sweep.grids:
+        from mdlray.search import sampler_name
+
+        sampler = sampler_name(search or "optuna")
+        folder = f"{folder}-{sampler}"
+        if retry_failed:
+            raise ValueError(
+                "--retry-failed does not go with a search, which has been told of the failures; leave it out."
+            )
+        datasets = [dataset or fields.get("data.dataset", sweep.base.data.dataset) for fields in space_of(sweep).strata]
+        digest = digest_of(background_images, datasets)
+        version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        asked_search = AskedSearch(sampler, seed, num_trials, changes, digest, version)
+    else:
+        specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
+        digest = digest_of(background_images, [spec.data.dataset for spec in specs])
+        specs = [settle(spec, 0, digest) for spec in specs]
     if "://" in results:
         raise ValueError(f"--results is {results!r}; for now it must be a folder on this machine.")
     return Asked(
         sweep,
         specs,
+        asked_search,
         Store(Path(results).expanduser() / folder),
         data.expanduser().resolve(),
         background_images,
         path.read_text(),
+        retry_failed,
+        command_line(),
     )
 
 
-def with_backgrounds(specs: Sequence[TrialSpec], folder: Path) -> list[TrialSpec]:
-    """The trials with a user's photographs, whose digest becomes part of their ids."""
+def digest_of(folder: Path | None, datasets: Sequence[str]) -> str | None:
+    """What a user's photographs add to the ids of the trials that have them as backgrounds."""
     from mdlray.data import backgrounds_digest
-    from mdlray.spec import replace_fields
 
-    if not any(spec.data.dataset.endswith("_background_images") for spec in specs):
+    if folder is None:
+        return None
+    if not any(dataset.endswith("_background_images") for dataset in datasets):
         raise ValueError(
             f"--background-images {folder} has no effect: no trial has a data set that ends in _background_images; "
             "leave it out, or choose one with --dataset, e.g. --dataset mnist_background_images."
         )
-    change = {"data.backgrounds": backgrounds_digest(folder)}
-    return [
-        replace_fields(spec, change) if spec.data.dataset.endswith("_background_images") else spec for spec in specs
-    ]
+    return backgrounds_digest(folder)
 
 
-def run(asked: Asked, gpus: int | None, address: str | None, retry_failed: bool) -> int:
+def run(asked: Asked, gpus: int | None, address: str | None) -> int:
     """Run what is missing, then write the tables; returns the exit code."""
     with asked.store.writing():
-        status = asked.store.status_by_trial()
-        if missing_trials(asked.trials, status, retry_failed=retry_failed):
-            done = run_missing(asked, gpus, address, status, retry_failed)
+        if is_missing(asked):
+            done = run_missing(asked, gpus, address, console)
         else:
-            console.print(f"all {len(asked.trials)} trials are done.")
+            console.print(f"all {len(asked.trials) or open_search(asked).num_told} trials are done.")
             done = True
         return finish(asked, interrupted=not done)
 
 
-def run_missing(
-    asked: Asked, gpus: int | None, address: str | None, status: Mapping[str, str], retry_failed: bool
-) -> bool:
-    """Run what is missing through Ray; returns False if it was interrupted."""
-    from mdlray import dispatch, trial
-
-    started, clock, commit = datetime.now(UTC), time.monotonic(), current_commit()
-    trial.check_names(asked.trials)
-    dispatch.connect(address)
-    try:
-        resources = dispatch.choose_resources(gpus)
-        trial.fetch_data(asked.trials, asked.data)
-        limit = learners_per_pack(asked.sweep, resources.on_gpu, len(asked.trials), resources.num_parallel)
-        packs = plan_packs(asked.sweep.name, asked.trials, limit)
-        packs = missing_packs(packs, status, retry_failed=retry_failed)
-        device = "auto" if resources.on_gpu else "cpu"
-        site = trial.Site(asked.data, asked.background_images, device, definitions=asked.definitions)
-        num_done = len(asked.trials) - sum(len(pack.members) for pack in packs)
-        progress = Progress(packs, num_done, console, rows_so_far(asked.store))
-        before, checksums = asked.store.read_manifest(), dict[str, list[str]]()
-
-        def note() -> None:
-            about = describe_run(
-                sweep=asked.sweep.name,
-                question=asked.sweep.question,
-                command=command_line(),
-                started=started.isoformat(timespec="seconds"),
-                commit=commit,
-                seconds=time.monotonic() - clock,
-                resources=asdict(resources),
-                counts={"asked": len(asked.trials), "run": progress.num_trials, "failed": progress.num_failed},
-            )
-            asked.store.write_manifest(merge(before, about, checksums))
-
-        def store(pack: Pack, result: PackResult) -> None:
-            asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
-            for name, checksum in result.data_checksums.items():
-                checksums.setdefault(name, []).append(checksum)
-            progress.pack_finished(pack, result.rows)
-            note()
-            if resources.on_gpu and progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
-                console.print(
-                    "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
-                )
-            result.release()
-
-        def store_lost(pack: Pack, reason: str) -> None:
-            store(pack, failed_pack(pack, reason))
-
-        console.print(f"{progress.num_todo} trials in {len(packs)} packs, {resources.num_parallel} at a time")
-        note()
-        progress.start()
-        try:
-            watch = dispatch.Watch(progress.pack_started, store, store_lost)
-            done = dispatch.run_packs(packs, lambda pack: trial.run_pack(pack, site), resources, watch)
-        finally:
-            progress.stop()
-    finally:
-        dispatch.disconnect()
-    note()
-    console.print(progress.counts())
-    return done
-
-
-def rows_so_far(store: Store) -> list[Mapping[str, Any]]:
-    """What the display of the front needs of the rows there are."""
-    if not store.has_results():
-        return []
-    rows: list[Any] = store.read_trials()[list(SHOWN)].to_dict("records")
-    return rows
+def is_missing(asked: Asked) -> bool:
+    """Whether there is a trial to run; a search that lacks its journal's end only asks itself."""
+    if asked.search:
+        search = open_search(asked)
+        return search.num_told < search.num_trials
+    status = asked.store.status_by_trial()
+    return bool(missing_trials(asked.trials, status, retry_failed=asked.retry_failed))
 
 
 def finish(asked: Asked, *, interrupted: bool) -> int:
     """Compact the rows, write the front and the figures, say what came out; returns the exit code."""
     store = asked.store
     if interrupted and not store.has_results():
-        console.print(f"interrupted before any pack was done; start again with: {command_line()}", soft_wrap=True)
+        console.print(f"interrupted before any pack was done; start again with: {asked.command}", soft_wrap=True)
         return EXIT_INTERRUPTED
     store.compact()
     trials = store.read_trials()
     front = front_table(trials)
     store.write_front(front)
     if interrupted:
-        console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {command_line()}", soft_wrap=True)
+        console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {asked.command}", soft_wrap=True)
         return EXIT_INTERRUPTED
     from mdlray.report import write_report
 
@@ -243,7 +195,7 @@ def finish(asked: Asked, *, interrupted: bool) -> int:
     for table in front_tables(front):
         console.print(table)
     console.print(f"tables: {store.trials_path}, {store.front_path}; picture: {store.report_path}", soft_wrap=True)
-    mine = {spec.trial_id for spec in asked.trials}
+    mine = open_search(asked).trial_ids() if asked.search else {spec.trial_id for spec in asked.trials}
     failed = trials[(trials["status"] != "ok") & trials["trial_id"].isin(mine)]
     if failed.empty:
         return EXIT_OK
@@ -253,27 +205,27 @@ def finish(asked: Asked, *, interrupted: bool) -> int:
     return EXIT_FAILED_ROWS
 
 
-def learners_per_pack(sweep: Sweep, on_gpu: bool, num_trials: int, num_parallel: int) -> int:
-    """At most what the sweep wants on this kind of device, and little enough that every device gets a pack."""
-    return min(sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu, -(-num_trials // num_parallel))
-
-
 def print_sweeps() -> int:
     """One line per file in `sweeps/`."""
     for path in list_sweeps():
         sweep = load_sweep(path)
-        console.print(f"{sweep.name:24} {len(expand(sweep)):6,} trials  {sweep.question}", soft_wrap=True)
+        count = len(expand(sweep)) if sweep.grids else space_of(sweep).num_trials
+        console.print(f"{sweep.name:24} {count:6,} trials  {sweep.question}", soft_wrap=True)
     return EXIT_OK
 
 
-def show_plan(asked: Asked, gpus: int | None, retry_failed: bool) -> int:
+def show_plan(asked: Asked, gpus: int | None) -> int:
     """What would run, and about how long; no Ray, no torch."""
-    status = asked.store.status_by_trial()
-    limit = learners_per_pack(asked.sweep, bool(gpus), len(asked.trials), gpus or os.cpu_count() or 1)
-    packs = plan_packs(asked.sweep.name, asked.trials, limit)
-    left = missing_packs(packs, status, retry_failed=retry_failed)
     done = asked.store.read_trials() if asked.store.has_results() else None
-    for line in plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus):
+    if asked.search:
+        lines = search_summary(asked.store.folder, open_search(asked), done, gpus)
+    else:
+        status = asked.store.status_by_trial()
+        limit = learners_per_pack(asked.sweep, bool(gpus), len(asked.trials), gpus or os.cpu_count() or 1)
+        packs = plan_packs(asked.sweep.name, asked.trials, limit)
+        left = missing_packs(packs, status, retry_failed=asked.retry_failed)
+        lines = plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus)
+    for line in lines:
         console.print(line, soft_wrap=isinstance(line, str))
     return EXIT_OK
 

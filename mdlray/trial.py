@@ -9,7 +9,7 @@ Axes: M members, N examples.
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,8 +57,11 @@ class Site:
     """Text of the sweep's file, which may add members to the registries."""
 
 
-def run_pack(pack: Pack, site: Site) -> PackResult:
-    """Train, compress, decode and measure every member of the pack; errors become failed rows."""
+def run_pack(pack: Pack, site: Site, *, images: Callable[[], Images] | None = None) -> PackResult:
+    """Train, compress, decode and measure every member of the pack; errors become failed rows.
+
+    `images` are the pack's, where somebody has prepared them; otherwise they are loaded here.
+    """
     started = time.perf_counter()
     device = torch.device("cuda" if site.device == "auto" and torch.cuda.is_available() else "cpu")
     torch.set_num_threads(site.num_threads)
@@ -66,7 +69,7 @@ def run_pack(pack: Pack, site: Site) -> PackResult:
         # Momentum of dead units decays into denormal numbers, which makes a pruned network's step 1.3 times slower.
         torch.set_flush_denormal(True)
         define(site.definitions, f"sweep {pack.sweep}")
-        result = _measure_pack(pack, site, device)
+        result = _measure_pack(pack, site, device, images)
     except Exception:  # the one place where a failure of any kind becomes rows
         result = failed_pack(pack, traceback.format_exc())
         if device.type == "cuda":
@@ -81,10 +84,14 @@ def run_pack(pack: Pack, site: Site) -> PackResult:
     return replace(result, rows=[row | about for row in result.rows])
 
 
-def _measure_pack(pack: Pack, site: Site, device: torch.device) -> PackResult:
+def _measure_pack(pack: Pack, site: Site, device: torch.device, prepared: Callable[[], Images] | None) -> PackResult:
     learners = list({spec.training_key: spec for spec in pack.members}.values())
     first = learners[0]
-    images = load_images(first.data, first.seeds.randomization, site.data, site.background_images)
+    images = (
+        prepared()
+        if prepared
+        else load_images(first.data, first.seeds.randomization, site.data, site.background_images)
+    )
     family = get_family(first.model.family)
     sizes = (images.pixels_NP.shape[1], *first.model.hidden_units, images.num_classes)
     splits, changed = _place(images, learners, device)

@@ -22,6 +22,12 @@ def packs(count: int) -> list[Pack]:
     return [Pack("toy", (replace_fields(TrialSpec(), {"seeds.initialization": seed}),)) for seed in range(count)]
 
 
+def once(packs: list[Pack]) -> object:
+    """All packs at the first call, and never more."""
+    calls = iter([packs])
+    return lambda: next(calls, None)
+
+
 class Log:
     """What a driver was told."""
 
@@ -30,11 +36,16 @@ class Log:
         self.finished: dict[str, object] = {}
         self.lost: dict[str, str] = {}
 
+    def start(self, pack: Pack) -> dict[str, object]:
+        self.started.append(pack.pack_id)
+        return {}
+
     def watch(self) -> object:
         from mdlray.dispatch import Watch
 
         return Watch(
-            lambda pack: self.started.append(pack.pack_id),
+            self.start,
+            lambda pack, checkpoint: None,
             lambda pack, result: self.finished.update({pack.pack_id: result}),
             lambda pack, reason: self.lost.update({pack.pack_id: reason}),
         )
@@ -50,7 +61,7 @@ def test_eight_logical_gpus_on_two_nodes_and_one_of_them_lost(cluster: object) -
     log, doomed = Log(), cluster.nodes_with_gpus[1]
     doomed_id = doomed.node_id
 
-    def work(pack: Pack) -> object:
+    def work(pack: Pack, save: object) -> object:
         import time
         from types import SimpleNamespace
 
@@ -68,8 +79,8 @@ def test_eight_logical_gpus_on_two_nodes_and_one_of_them_lost(cluster: object) -
             first_seen.append(pack.pack_id)
             cluster.remove_node(doomed, allow_graceful=False)
 
-    watch = dispatch.Watch(lambda pack: log.started.append(pack.pack_id), finished, log.watch().lost)
-    assert dispatch.run_packs(all_packs, work, resources, watch)
+    watch = dispatch.Watch(log.start, lambda pack, checkpoint: None, finished, log.watch().lost)
+    assert dispatch.run_packs(once(all_packs), work, resources, watch)
     assert not log.lost and set(log.finished) == {pack.pack_id for pack in all_packs}
     assert first_seen and len({result.node for result in log.finished.values()}) == 2
     assert all(len(result.gpus) == 1 for result in log.finished.values())
@@ -83,7 +94,7 @@ def test_a_pack_that_kills_its_worker_is_given_up_and_the_others_finish() -> Non
     all_packs = packs(4)
     poison = all_packs[1].pack_id
 
-    def work(pack: Pack) -> object:
+    def work(pack: Pack, save: object) -> object:
         import os
         import signal
 
@@ -92,7 +103,7 @@ def test_a_pack_that_kills_its_worker_is_given_up_and_the_others_finish() -> Non
         return pack.pack_id
 
     log = Log()
-    assert dispatch.run_packs(all_packs, work, dispatch.choose_resources(0), log.watch())
+    assert dispatch.run_packs(once(all_packs), work, dispatch.choose_resources(0), log.watch())
     dispatch.disconnect()
     assert list(log.lost) == [poison] and "lost 4 times" in log.lost[poison]
     assert set(log.finished) == {pack.pack_id for pack in all_packs} - {poison}
@@ -120,8 +131,63 @@ def test_what_the_driver_raises_ends_the_run_at_once() -> None:
         calls.append(pack.pack_id)
         raise OSError(28, "No space left on device")
 
-    watch = dispatch.Watch(lambda pack: None, full_disk, log.watch().lost)
+    watch = dispatch.Watch(log.start, lambda pack, checkpoint: None, full_disk, log.watch().lost)
     with pytest.raises(Exception, match="No space left on device"):
-        dispatch.run_packs(packs(3), lambda pack: pack.pack_id, dispatch.choose_resources(0), watch)
+        dispatch.run_packs(once(packs(3)), lambda pack, save: pack.pack_id, dispatch.choose_resources(0), watch)
     dispatch.disconnect()
     assert len(calls) == 1 and not log.lost
+
+
+def test_what_asking_for_packs_raises_ends_the_run_too() -> None:
+    from mdlray import dispatch
+
+    dispatch.connect("local")
+    log, batches = Log(), iter([packs(2)])
+
+    def more() -> list[Pack]:
+        if not (batch := next(batches, [])):
+            raise ValueError("the space of toy suggests nonsense")
+        return batch
+
+    with pytest.raises(ValueError, match="suggests nonsense"):
+        dispatch.run_packs(more, lambda pack, save: pack.pack_id, dispatch.choose_resources(0), log.watch())
+    dispatch.disconnect()
+
+
+def test_packs_that_come_later_checkpoints_and_shared_values() -> None:
+    """A second batch waits for the first; a pack saves, dies and is handed its checkpoint; a shared value is one."""
+    from mdlray import dispatch
+
+    dispatch.connect("local")
+    first, second, log = packs(3), packs(5)[3:], Log()
+    shared = dispatch.share(lambda: {"pixels": b"7" * 1000})
+    checkpoints: dict[str, bytes] = {}
+    batches = iter([first, second])
+
+    def more() -> list[Pack] | None:
+        return next(batches, None) if len(log.finished) in (0, 3) else [] if len(log.finished) < 5 else None
+
+    def inputs(pack: Pack) -> dict[str, object]:
+        log.started.append(pack.pack_id)
+        return {"images": shared, "checkpoint": checkpoints.get(pack.pack_id)}
+
+    mortal = first[1].pack_id
+
+    def work(pack: Pack, save: object, images: object, checkpoint: bytes | None) -> object:
+        import os
+        import signal
+
+        if pack.pack_id == mortal and checkpoint is None:
+            save(b"half way")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (len(images()["pixels"]), checkpoint)
+
+    watch = dispatch.Watch(
+        inputs, lambda pack, state: checkpoints.update({pack.pack_id: state}), log.watch().finished, log.watch().lost
+    )
+    assert dispatch.run_packs(more, work, dispatch.choose_resources(0), watch)
+    dispatch.disconnect()
+    assert set(log.finished) == {pack.pack_id for pack in first + second} and not log.lost
+    assert log.finished.pop(mortal) == (1000, b"half way") and checkpoints == {mortal: b"half way"}
+    assert all(result == (1000, None) for result in log.finished.values())
+    assert set(log.started[-2:]) == {pack.pack_id for pack in second}

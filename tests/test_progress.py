@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from mdlray.plan import Pack
+from mdlray.plan import Pack, work
 from mdlray.progress import Progress, duration, front_text
 from mdlray.spec import TrialSpec, replace_fields
 
@@ -23,6 +23,11 @@ def packs() -> list[Pack]:
     ]
 
 
+def progress_of(packs: list[Pack], num_done: int, console: Console) -> Progress:
+    trials = [spec for pack in packs for spec in pack.members]
+    return Progress(len(trials), num_done, console, len(packs), sum(map(work, trials)))
+
+
 def test_the_front_leaves_out_what_is_beaten_failed_or_randomized() -> None:
     rows = [
         row(0.9, 100),
@@ -37,7 +42,7 @@ def test_the_front_leaves_out_what_is_beaten_failed_or_randomized() -> None:
 
 def test_counts_follow_the_packs() -> None:
     first, second = packs()
-    progress = Progress([first, second], 4, Console(file=io.StringIO()))
+    progress = progress_of([first, second], 4, Console(file=io.StringIO()))
     progress.start()
     progress.pack_started(first)
     assert "0/6 trials, 0/2 packs, 1 running, 0 failed" in progress.counts()
@@ -53,7 +58,7 @@ def test_without_a_terminal_a_plain_line_now_and_then(monkeypatch: pytest.Monkey
     monkeypatch.setattr("mdlray.progress.FIRST_LINE_SECONDS", 0.05)
     first, second = packs()
     out = io.StringIO()
-    progress = Progress([first, second], 0, Console(file=out, width=200))
+    progress = progress_of([first, second], 0, Console(file=out, width=200))
     progress.start()
     progress.pack_finished(first, [row(0.9, 10)] * 3)
     progress.pack_finished(second, [row(0.95, 20)] * 3)
@@ -67,9 +72,10 @@ def test_without_a_terminal_a_plain_line_now_and_then(monkeypatch: pytest.Monkey
 
 def test_in_a_terminal_a_block_that_redraws_itself() -> None:
     out = io.StringIO()
-    progress = Progress(packs(), 0, Console(file=out, force_terminal=True, width=100))
+    first, second = packs()
+    progress = progress_of([first, second], 0, Console(file=out, force_terminal=True, width=100))
     progress.start()
-    progress.pack_finished(progress.packs[0], [row(0.9, 10)] * 3)
+    progress.pack_finished(first, [row(0.9, 10)] * 3)
     time.sleep(0.7)
     progress.stop()
     assert "3/6 trials" in out.getvalue() and "front so far: mnist: 90.0 % at 10 B" in out.getvalue()

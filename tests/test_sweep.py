@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 import mdlray
 from mdlray.data import load_images
+from mdlray.run import settle
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.sweep import app, with_backgrounds
+from mdlray.sweep import app, digest_of
 from mdlray.tables import Store
 
 ASSETS = Path(__file__).parent / "assets"
@@ -74,6 +75,8 @@ def test_lists_the_sweeps() -> None:
         ([], "name a sweep, e.g. `python -m mdlray.sweep compare_pruning`"),
         (["nope"], "there is no sweep 'nope'; known are: compare_pruning"),
         ([TINY, "--quick"], "has no quick variant"),
+        ([TINY, "--search", "magic"], "--search is 'magic'; known are: optuna (= tpe), tpe, nsga2, gp, random"),
+        ([TINY, "--search", "tpe", "--retry-failed"], "--retry-failed does not go with a search"),
         ([TINY, "--results", "s3://bucket/x"], "it must be a folder on this machine"),
         ([TINY, "--dataset", "imagenet"], "mnist5k"),
         ([TINY, "--trials", "0"], "greater than or equal to 1"),
@@ -100,13 +103,19 @@ def test_plan_shows_what_would_run_and_touches_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plan_of_a_search_shows_its_strata(tmp_path: Path) -> None:
+    code, output = call(TINY, "--plan", "--search", "random", "--trials", "7", "--results", str(tmp_path))
+    assert code == 0 and "tiny_sweep-random, random, seed 0" in output and "no estimate" in output, output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_options_are_these() -> None:
     """A new knob is a field of the spec or the sweep, not an option."""
     _, output = call("--help")
     options = set(re.findall(r"--[a-z-]+", output)) - {"--help"}
     assert options == set(
         "--gpus --address --data --dataset --background-images --results --trials --seed --quick --plan "
-        "--retry-failed --list".split()
+        "--retry-failed --list --search".split()
     )
 
 
@@ -115,7 +124,8 @@ def test_photographs_of_ones_own_become_part_of_the_ids(tmp_path: Path) -> None:
     specs = [
         replace_fields(TrialSpec(), {"data.dataset": f"mnist5k{variant}"}) for variant in ("", "_background_images")
     ]
-    plain, with_pictures = with_backgrounds(specs, tmp_path)
+    digest = digest_of(tmp_path, [spec.data.dataset for spec in specs])
+    plain, with_pictures = (settle(spec, 0, digest) for spec in specs)
     assert plain == specs[0]
     assert with_pictures.trial_id != specs[1].trial_id and with_pictures.data.backgrounds.startswith("sha256:")
     images = load_images(with_pictures.data, 0, None, tmp_path)

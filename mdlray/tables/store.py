@@ -178,6 +178,15 @@ class Store:
         manifest: dict[str, Any] = json.loads(self.manifest_path.read_text())
         return manifest
 
+    def read_journal(self) -> bytes | None:
+        """The search's journal, or None where there was no search."""
+        path = self.folder / "optuna.journal"
+        return path.read_bytes() if path.exists() else None
+
+    def write_journal(self, content: bytes) -> None:
+        """Keep the search's journal."""
+        write_atomically({self.folder / "optuna.journal": content})
+
     @property
     def _parts(self) -> Parts:
         return Parts(self.folder, self.parts_folder)
