@@ -47,6 +47,9 @@ More = Callable[[], Sequence[Pack] | None]
 
 PROBE_SECONDS = 10.0
 
+MOST_PACKS_PER_GPU = 4
+"""While one pack is quantized and encoded on a CPU, others keep the GPU busy; more would only wait for each other."""
+
 SECONDS_BEFORE_RETRY = (1.0, 5.0, 25.0)
 """A pack whose worker or node was lost is run again after these waits, before its members become failed rows.
 
@@ -108,6 +111,36 @@ def _probe(address: str) -> None:
 def disconnect() -> None:
     """Leave the cluster; a Ray that `connect` started ends."""
     ray.shutdown()
+
+
+def on_each_kind_of_gpu(probe: Callable[[], int | None]) -> dict[str, int]:
+    """What `probe` returns on one free GPU of each kind in the cluster (kind → value), without those that return None.
+
+    A kind is what Ray calls `accelerator_type`; GPUs that a node only claims to have are one kind as well.
+    """
+    nodes: dict[str, str] = {}
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("GPU", 0) >= 1:
+            kinds = [name for name in node["Resources"] if name.startswith("accelerator_type:")]
+            nodes.setdefault(kinds[0].partition(":")[2] if kinds else "unknown", node["NodeID"])
+    remote = ray.remote(num_gpus=1, num_cpus=0)(probe)
+    there = {
+        kind: remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)).remote()
+        for kind, node in nodes.items()
+    }
+    values = {kind: ray.get(reference) for kind, reference in there.items()}
+    return {kind: value for kind, value in values.items() if value is not None}
+
+
+def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:
+    """The same GPUs with up to so many packs on each, where there are CPUs for them."""
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    packs_per_gpu = max(1, min(packs_per_gpu, MOST_PACKS_PER_GPU, cpus // resources.num_parallel))
+    return replace(
+        resources,
+        num_parallel=resources.num_parallel * packs_per_gpu,
+        gpus_per_pack=resources.gpus_per_pack / packs_per_gpu,
+    )
 
 
 def choose_resources(num_gpus: int | None) -> Resources:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("mdlray", "torch", "ray", "numpy", "pandas", "pyarrow", "constriction", "torchvision", "mlxtend")
+PACKAGES = ("mdlray", "torch", "ray", "optuna", "numpy", "pandas", "pyarrow", "constriction", "torchvision", "mlxtend")
 
 
 def describe_run(
@@ -25,6 +25,7 @@ def describe_run(
     seconds: float,
     resources: Mapping[str, Any],
     counts: Mapping[str, int],
+    member_steps: Mapping[str, int],
 ) -> dict[str, Any]:
     """One run of the command; `started` is ISO 8601 in UTC."""
     return {
@@ -35,6 +36,7 @@ def describe_run(
         "seconds": round(seconds, 1),
         "resources": dict(resources),
         "trials": dict(counts),
+        "member_steps": dict(member_steps),
         "commit": commit,
         "python": platform.python_version(),
         "packages": {name: package_version(name) for name in PACKAGES},

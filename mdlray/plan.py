@@ -29,6 +29,22 @@ _SEARCHED = ("model", "training", "compression", "seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Early stopping inside a pack: where members are compared, and who goes on (`mdlray.training.halving`)."""
+
+    rungs: tuple[float, ...] = (0.25, 0.5)
+    """Fractions of the epochs after which the members of a bracket are compared."""
+    keep: float = 0.5
+    """Fraction of a bracket that stays, at least one."""
+
+    def __post_init__(self) -> None:
+        if not self.rungs or any(not 0 < rung < 1 for rung in self.rungs):
+            raise ValueError(f"rungs is {self.rungs!r}, it must be fractions between 0 and 1, e.g. (0.25, 0.5).")
+        if not 0 < self.keep < 1:
+            raise ValueError(f"keep is {self.keep!r}, it must lie between 0 and 1, e.g. 0.5.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """A question to many networks."""
 
@@ -47,6 +63,8 @@ class Sweep:
     """At most this many networks are trained in a pack on a GPU, where only large products keep the device busy."""
     learners_per_pack_cpu: int = 15
     """The same on a CPU, where more than this gain nothing (`benchmarks/packing.py`)."""
+    halving: Halving | None = None
+    """Stop the worse members of a pack early; the default trains all to the end."""
 
 
 @dataclass(frozen=True)
@@ -144,16 +162,33 @@ def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) 
 
 
 def missing_trials(
-    trials: Iterable[TrialSpec], status_by_trial: Mapping[str, str], *, retry_failed: bool
+    trials: Iterable[TrialSpec],
+    status_by_trial: Mapping[str, str],
+    *,
+    retry_failed: bool,
+    halving: Halving | None = None,
 ) -> tuple[TrialSpec, ...]:
-    """Trials without a row (a failed row counts unless it is retried)."""
-    finished = {"ok"} if retry_failed else {"ok", "failed"}
+    """Trials without a row that answers for them.
+
+    A failed row does unless it is retried; a stopped one does where the sweep stops members itself (`halving`),
+    otherwise the trial is trained to its end.
+    """
+    finished = {"ok"} | (set() if retry_failed else {"failed"}) | ({"stopped"} if halving else set())
     return tuple(spec for spec in trials if status_by_trial.get(spec.trial_id) not in finished)
 
 
-def missing_packs(packs: Iterable[Pack], status_by_trial: Mapping[str, str], *, retry_failed: bool) -> list[Pack]:
-    """What is left to do: packs without the members that have a row."""
-    left = [Pack(p.sweep, missing_trials(p.members, status_by_trial, retry_failed=retry_failed)) for p in packs]
+def missing_packs(
+    packs: Iterable[Pack],
+    status_by_trial: Mapping[str, str],
+    *,
+    retry_failed: bool,
+    halving: Halving | None = None,
+) -> list[Pack]:
+    """What is left to do: packs without the members that have a row which answers for them."""
+    left = [
+        Pack(p.sweep, missing_trials(p.members, status_by_trial, retry_failed=retry_failed, halving=halving))
+        for p in packs
+    ]
     return [pack for pack in left if pack.members]
 
 

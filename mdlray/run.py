@@ -5,9 +5,11 @@
 The driver is the only writer. Whatever ends it, the rows that are stored stay, and the same command goes on.
 """
 
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,12 +86,31 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
         todo = search_todo(asked, resources) if asked.search else grid_todo(asked, resources)
         trial.fetch_data(todo.samples, asked.data)
         device = "auto" if resources.on_gpu else "cpu"
-        site = trial.Site(asked.data, asked.background_images, device, definitions=asked.definitions)
+        site = trial.Site(
+            asked.data, asked.background_images, device, definitions=asked.definitions, halving=asked.sweep.halving
+        )
+        shared: dict[str, Shared] = {}
+
+        def images_of(pack: Pack) -> "Shared":
+            first = pack.members[0]
+            if first.images_key not in shared:
+                shared[first.images_key] = dispatch.share(lambda: prepare_images(first, asked))
+            return shared[first.images_key]
+
+        first_packs = todo.more()
+        if resources.on_gpu and first_packs:
+            largest = max(first_packs, key=lambda pack: sum(map(work, pack.members)))
+            images, alone = images_of(largest), site
+            fitting = dispatch.on_each_kind_of_gpu(lambda: trial.count_packs_on_gpu(largest, alone, images))
+            # No more than there are packs: two on one GPU while another idles is no gain.
+            wanted = min([-(-len(first_packs) // resources.num_parallel), *fitting.values()]) if fitting else 1
+            resources = dispatch.share_gpus(resources, wanted)
+            site = replace(site, gpu_share=resources.gpus_per_pack)
         progress = Progress(
             todo.num_trials, todo.num_done, console, todo.num_packs, todo.work, rows_so_far(asked.store)
         )
         before, checksums = asked.store.read_manifest(), dict[str, list[str]]()
-        shared: dict[str, Shared] = {}
+        steps = Counter(done=0, saved=0)
 
         def note() -> None:
             about = describe_run(
@@ -105,15 +126,13 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
                     "run": progress.num_trials,
                     "failed": progress.num_failed,
                 },
+                member_steps=steps,
             )
             asked.store.write_manifest(merge(before, about, checksums))
 
         def inputs(pack: Pack) -> dict[str, Any]:
-            first = pack.members[0]
-            if first.images_key not in shared:
-                shared[first.images_key] = dispatch.share(lambda: prepare_images(first, asked))
             progress.pack_started(pack)
-            return {"images": shared[first.images_key]}
+            return {"images": images_of(pack)}
 
         def store(pack: Pack, result: PackResult) -> None:
             asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
@@ -121,7 +140,10 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
             for name, checksum in result.data_checksums.items():
                 checksums.setdefault(name, []).append(checksum)
             progress.pack_finished(pack, result.rows)
+            steps.update(done=result.member_steps, saved=result.saved_member_steps)
             note()
+            for text in result.notes:
+                console.print(f"note: {text}", soft_wrap=True)
             if resources.on_gpu and progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
                 console.print(
                     "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
@@ -137,8 +159,9 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
         progress.start()
         try:
             watch = dispatch.Watch(inputs, lambda pack, checkpoint: None, store, store_lost)
+            batches = itertools.chain([first_packs], iter(todo.more, ...))
             done = dispatch.run_packs(
-                todo.more,
+                lambda: next(batches),
                 lambda pack, save, images: trial.run_pack(pack, site, images=images),
                 resources,
                 watch,
@@ -149,6 +172,9 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
         dispatch.disconnect()
     note()
     console.print(progress.counts())
+    if steps["saved"]:
+        share = steps["saved"] / steps.total()
+        console.print(f"early stopping saved {steps['saved']:,} member-steps, {100 * share:.0f} % of all")
     return done
 
 
@@ -157,7 +183,7 @@ def grid_todo(asked: Asked, resources: "Resources") -> Todo:
     status = asked.store.status_by_trial()
     limit = learners_per_pack(asked.sweep, resources.on_gpu, len(asked.trials), resources.num_parallel)
     packs = plan_packs(asked.sweep.name, asked.trials, limit)
-    left = missing_packs(packs, status, retry_failed=asked.retry_failed)
+    left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
     trials = [spec for pack in left for spec in pack.members]
     batches = iter([left])
     return Todo(
@@ -208,6 +234,8 @@ def open_search(asked: Asked, learners_per_pack: int = 1) -> "Search":
     assert how is not None
     columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
     rows: list[Any] = store.read_trials()[columns].to_dict("records") if store.has_results() else []
+    if not asked.sweep.halving:
+        rows = [row for row in rows if row["status"] != "stopped"]
     return Search(
         asked.sweep,
         sampler=how.sampler,

@@ -173,7 +173,7 @@ def is_missing(asked: Asked) -> bool:
         search = open_search(asked)
         return search.num_told < search.num_trials
     status = asked.store.status_by_trial()
-    return bool(missing_trials(asked.trials, status, retry_failed=asked.retry_failed))
+    return bool(missing_trials(asked.trials, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving))
 
 
 def finish(asked: Asked, *, interrupted: bool) -> int:
@@ -223,7 +223,7 @@ def show_plan(asked: Asked, gpus: int | None) -> int:
         status = asked.store.status_by_trial()
         limit = learners_per_pack(asked.sweep, bool(gpus), len(asked.trials), gpus or os.cpu_count() or 1)
         packs = plan_packs(asked.sweep.name, asked.trials, limit)
-        left = missing_packs(packs, status, retry_failed=asked.retry_failed)
+        left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
         lines = plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus)
     for line in lines:
         console.print(line, soft_wrap=isinstance(line, str))

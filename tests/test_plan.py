@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlray.plan import (
+    Halving,
     Sweep,
     expand,
     find_sweep,
@@ -91,6 +92,15 @@ def test_what_is_done_is_struck_off() -> None:
     assert missing_packs(packs, status, retry_failed=False) == packs[1:]
     assert missing_packs(packs, status, retry_failed=True)[0].members == first.members[2:3]
     assert packs[1] in missing_packs(packs, {}, retry_failed=False)
+
+
+def test_a_stopped_trial_is_done_for_a_sweep_that_stops_and_missing_for_one_that_does_not() -> None:
+    packs = plan_packs("toy", expand(SWEEP), 6)
+    status = {spec.trial_id: "ok" for pack in packs for spec in pack.members}
+    status[packs[0].members[1].trial_id] = "stopped"
+    for retry in (False, True):
+        assert missing_packs(packs, status, retry_failed=retry, halving=Halving()) == []
+        assert [p.members for p in missing_packs(packs, status, retry_failed=retry)] == [packs[0].members[1:2]]
 
 
 def test_the_projects_sweeps_load_and_expand() -> None:

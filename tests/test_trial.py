@@ -6,15 +6,16 @@ import pytest
 import torch
 
 import mdlray
+from mdlray.compression.saliency import SALIENCIES, magnitude
 from mdlray.data import load_images
-from mdlray.models import get_family
+from mdlray.models import Family, Parameters, get_family
 from mdlray.models.family import initialize
-from mdlray.plan import Pack
+from mdlray.plan import Halving, Pack
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
-from mdlray.training import epoch_batches, member_generator
-from mdlray.trial import Site, _place, check_names, run_pack
+from mdlray.training import Examples, epoch_batches, member_generator, place_splits
+from mdlray.trial import Site, check_names, run_pack
 
 SHORT = {
     "data.dataset": "mnist5k",
@@ -103,7 +104,7 @@ def test_starts_orders_and_labels_are_the_members_own() -> None:
         members = [*others[: len(others) // 2], ME, *others[len(others) // 2 :]]
         me = members.index(ME)
         starts = initialize(shapes, [member_generator("initialization", s.seeds.initialization) for s in members])
-        splits, _ = _place(images, members, torch.device("cpu"))
+        splits, _ = place_splits(images, members, torch.device("cpu"))
         train = splits["train"]
         batches = epoch_batches(train, [s.seeds.data_order for s in members], 3, 64)
         order = torch.cat([labels_MB[me] for _, labels_MB in batches])
@@ -186,3 +187,107 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
 def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){words}"):
         check_names([spec(**changes)])
+
+
+HALVED = Site(halving=Halving(rungs=(0.34, 0.67)))
+
+
+def rivals() -> list[TrialSpec]:
+    """Four of one size, two of them with two codebooks, and one of another size."""
+    obd = {"compression__method": "obd", "compression__pruning_ratio": 0.9}
+    rates = [spec(training__learning_rate=rate, **obd) for rate in (1e-4, 0.1, 2e-4, 3e-3)]
+    coarse = [replace_fields(one, {"compression.quantization_levels": 4}) for one in rates[:2]]
+    return [*rates, *coarse, spec(training__learning_rate=1e-4)]
+
+
+def test_stopped_members_are_measured_rows_of_their_own_kind() -> None:
+    trials = rivals()
+    result = run_pack(Pack("toy", tuple(trials)), HALVED)
+    assert to_table(result.rows, TRIALS).num_rows == len(result.models) == 7
+    assert to_table(result.layers, LAYERS).num_rows == 7 * 4
+    rows = {row["trial_id"]: row for row in result.rows}
+    seen = [(rows[one.trial_id]["status"], rows[one.trial_id]["trained_epochs"]) for one in trials]
+    early, late = ("stopped", 2), ("stopped", 4)
+    assert seen[:2] == [early, ("ok", 6)] and seen[2:] == [early, late, early, ("ok", 6), ("ok", 6)]
+    assert result.saved_member_steps == (4 + 4 + 2) * 56 and result.member_steps == (2 + 2 + 4 + 6 + 6) * 56
+    num_curve_rows = {one.trial_id: sum(row["trial_id"] == one.trial_id for row in result.curves) for one in trials}
+    for one in trials:
+        row = rows[one.trial_id]
+        assert row["decoded_ok"] and row["num_nonzero"] <= row["num_weights"] - round(
+            row["pruning_ratio"] * row["num_weights"]
+        )
+        assert num_curve_rows[one.trial_id] == row["trained_epochs"]
+
+
+def test_those_that_stay_end_as_without_halving() -> None:
+    stay = [rivals()[1], rivals()[6]]
+    rows = [
+        {row["trial_id"]: row for row in run_pack(Pack("toy", tuple(rivals())), site).rows} for site in (HALVED, Site())
+    ]
+    for one in stay:
+        with_halving, without = (table[one.trial_id] for table in rows)
+        assert with_halving["status"] == without["status"] == "ok"
+        assert with_halving["test_accuracy"] == pytest.approx(without["test_accuracy"], abs=0.0051)
+    assert {row["trained_epochs"] for row in rows[1].values()} == {6}
+
+
+def test_a_diverged_member_that_leaves_is_a_failed_row() -> None:
+    wild = spec(training__learning_rate=1e30)
+    result = run_pack(Pack("toy", (wild, spec())), HALVED)
+    assert {row["status"]: row["trained_epochs"] for row in result.rows} == {"failed": 2, "ok": 6}
+    assert result.saved_member_steps == 4 * 56
+
+
+@pytest.fixture
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A pruning method that needs more memory than there is for more than two members; lists how many it was for."""
+    seen: list[int] = []
+
+    def saliency(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+        seen.append(parameters[0].shape[0])
+        if seen[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return magnitude(family, parameters, examples, num_examples)
+
+    monkeypatch.setitem(SALIENCIES, "small_gpu", saliency)
+    return seen
+
+
+def test_a_pack_that_runs_out_of_memory_is_trained_in_pieces(small_gpu: list[int]) -> None:
+    def pack(method: str) -> Pack:
+        fields = {
+            "compression__method": method,
+            "compression__pruning_ratio": 0.9,
+            "compression__first_pruning_epoch": 2,
+        }
+        trials = [spec(seeds__initialization=i, **fields) for i in range(4)]
+        return Pack("toy", (*trials, replace_fields(trials[3], {"compression.quantization_levels": 4})))
+
+    blobs: list[bytes] = []
+    site = Site(checkpoint_seconds=0.0)
+    pieces = run_pack(pack("small_gpu"), site, save=blobs.append)
+    assert small_gpu == [4] + [2] * 10
+    assert [row["trial_id"] for row in pieces.rows] == [one.trial_id for one in pack("small_gpu").members]
+    assert {row["num_members_in_pack"] for row in pieces.rows} == {5} and len(pieces.models) == 5
+    for mine, whole in zip(pieces.rows, run_pack(pack("magnitude"), Site()).rows, strict=True):
+        assert mine["status"] == "ok" and mine["num_nonzero"] == pytest.approx(whole["num_nonzero"], abs=20)
+        assert mine["test_accuracy"] == pytest.approx(whole["test_accuracy"], abs=0.0051)
+    # One epoch of all four, six of the first two, six of the others: the last interruption is inside the second piece.
+    assert len(blobs) == 13
+    for blob in (blobs[0], blobs[9]):
+        again = run_pack(pack("small_gpu"), site, checkpoint=blob)
+        for mine, before in zip(again.rows, pieces.rows, strict=True):
+            assert {**mine, "wall_seconds": 0.0} == {**before, "wall_seconds": 0.0}
+        assert (again.curves, again.layers, again.models) == (pieces.curves, pieces.layers, pieces.models)
+
+
+def test_a_network_that_does_not_fit_alone_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def saliency(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setitem(SALIENCIES, "tiny_gpu", saliency)
+    pruned = spec(compression__method="tiny_gpu", compression__pruning_ratio=0.9)
+    result = run_pack(Pack("toy", (pruned, spec())), Site())
+    assert {row["method"]: row["status"] for row in result.rows} == {"tiny_gpu": "failed", "none": "ok"}
+    assert "lower training.batch_size or model.hidden_units" in result.rows[0]["error"]
+    assert "20.00 GiB" in result.rows[0]["error"] and to_table(result.rows, TRIALS).num_rows == 2

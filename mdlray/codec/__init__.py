@@ -7,8 +7,10 @@ container.py    one file                   mask_coder.py    which weights are ze
 range_coder.py  integers <-> a stream      values_coder.py  signs and levels of the others
 counts.py       counts -> frequencies      float_coder.py   biases and codebooks
 varint.py       integers <-> header bytes  estimates.py     sizes to compare with
+                                           columns.py       sizes as columns of tables
 """
 
+from mdlray.codec.columns import layer_rows, size_columns
 from mdlray.codec.container import EncodedNetwork, TensorSize, decode, encode
 from mdlray.codec.estimates import ideal_entropy_bits, lzma_csr_bytes
 from mdlray.codec.header import FAMILIES, TensorLayout, implied_tensors
@@ -31,5 +33,7 @@ __all__ = [
     "ideal_entropy_bits",
     "identical",
     "implied_tensors",
+    "layer_rows",
     "lzma_csr_bytes",
+    "size_columns",
 ]

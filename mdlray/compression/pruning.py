@@ -6,7 +6,8 @@ After step i of k the sparsity of a member is
 
 The steps lie evenly, in optimization steps, from the end of `first_pruning_epoch` to the end of `last_pruning_epoch`;
 between them and after the last the network is retrained. A step removes exactly round(s_i · n) of n weights, those of
-lowest saliency, ties by position; a weight once removed stays removed.
+lowest saliency, ties by position; a weight once removed stays removed. A member that is stopped early goes to S at once
+(`Pruner.finish`).
 
 Axes: M members, D members that are due, W all weights of a member in one row.
 """
@@ -20,7 +21,7 @@ from torch import Tensor
 from mdlray.compression.saliency import get_saliency
 from mdlray.models import Family, Parameters, prunable
 from mdlray.spec import CompressionSpec, TrialSpec
-from mdlray.training import Examples
+from mdlray.training import Examples, Masks
 
 
 def sparsity_after(step: int, spec: CompressionSpec) -> float:
@@ -45,41 +46,65 @@ def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, floa
 
 
 class Pruner:
-    """The hook of the training loop: removes weights when a member is due and keeps removed weights at zero."""
+    """The hook of the training loop: removes weights when a member is due and keeps removed weights at zero.
+
+    It remembers nothing: the masks belong to the state of training.
+    """
 
     def __init__(self, family: Family, members: Sequence[TrialSpec], examples: Examples, steps_per_epoch: int):
         self.family = family
         self.examples = examples
         self.members = [spec.compression for spec in members]
-        self.masks: Parameters | None = None
         self.due: dict[int, list[tuple[int, float]]] = defaultdict(list)
         for member, spec in enumerate(self.members):
             get_saliency(spec.method)
             for time, sparsity in pruning_times(spec, steps_per_epoch).items():
                 self.due[time].append((member, sparsity))
 
-    def __call__(self, steps_done: int, parameters: Parameters) -> None:
-        """Prune whoever is due after this many optimization steps, and zero what has been removed."""
-        weights = [parameters[index] for index in prunable(parameters)]
-        if steps_done in self.due:
-            self.masks = self.masks or [torch.ones_like(weight) for weight in weights]
-            groups: dict[tuple[str, int, str], list[tuple[int, float]]] = defaultdict(list)
-            for member, sparsity in self.due[steps_done]:
-                spec = self.members[member]
-                groups[spec.method, spec.saliency_examples, spec.scope].append((member, sparsity))
-            for (method, num_examples, scope), due in groups.items():
-                chosen = torch.tensor([member for member, _ in due], device=weights[0].device)
-                subset = [parameter[chosen] for parameter in parameters]
-                saliency = get_saliency(method)(self.family, subset, self.examples, num_examples)
-                new = remove(saliency, [mask[chosen] for mask in self.masks], [s for _, s in due], scope)
-                for mask, rows in zip(self.masks, new, strict=True):
-                    mask[chosen] = rows
-        if self.masks is not None:
-            for weight, mask in zip(weights, self.masks, strict=True):
-                weight.mul_(mask)
+    def __call__(
+        self, steps_done: int, stack: Sequence[int], parameters: Parameters, masks: Masks | None
+    ) -> Masks | None:
+        """Prune whoever is in the stack and due after this many optimization steps, and zero what has been removed."""
+        place = {member: place for place, member in enumerate(stack)}
+        due = [(place[member], sparsity) for member, sparsity in self.due.get(steps_done, []) if member in place]
+        if due:
+            masks = masks or [torch.ones_like(parameters[index]) for index in prunable(parameters)]
+            self._remove(due, stack, parameters, masks)
+        if masks is not None:
+            _silence(parameters, masks)
+        return masks
+
+    def finish(self, members: Sequence[int], parameters: Parameters) -> None:
+        """Prune these members to their ratio at once; `parameters` (in place) are those of the whole pack."""
+        if members:
+            masks = [(parameters[index] != 0).to(parameters[index].dtype) for index in prunable(parameters)]
+            due = [(member, self.members[member].pruning_ratio) for member in members]
+            self._remove(due, range(len(self.members)), parameters, masks)
+            _silence(parameters, masks)
+
+    def _remove(
+        self, due: Sequence[tuple[int, float]], stack: Sequence[int], parameters: Parameters, masks: Masks
+    ) -> None:
+        """Change the masks of who is due, pairs of (place in the stack, sparsity to be reached)."""
+        groups: dict[tuple[str, int, str], list[tuple[int, float]]] = defaultdict(list)
+        for place, sparsity in due:
+            spec = self.members[stack[place]]
+            groups[spec.method, spec.saliency_examples, spec.scope].append((place, sparsity))
+        for (method, num_examples, scope), group in groups.items():
+            chosen = torch.tensor([place for place, _ in group], device=parameters[0].device)
+            subset = [parameter[chosen] for parameter in parameters]
+            saliency = get_saliency(method)(self.family, subset, self.examples, num_examples)
+            new = remove(saliency, [mask[chosen] for mask in masks], [s for _, s in group], scope)
+            for mask, rows in zip(masks, new, strict=True):
+                mask[chosen] = rows
 
 
-def remove(saliency: Parameters, masks: Parameters, sparsities: Sequence[float], scope: str) -> Parameters:
+def _silence(parameters: Parameters, masks: Masks) -> None:
+    for index, mask in zip(prunable(parameters), masks, strict=True):
+        parameters[index].mul_(mask)
+
+
+def remove(saliency: Parameters, masks: Masks, sparsities: Sequence[float], scope: str) -> Masks:
     """New masks (1 kept, 0 removed) in which member d has exactly round(sparsities[d] · n) weights removed.
 
     Removed weights stay removed even where the sparsity asked for is lower than what has been reached.

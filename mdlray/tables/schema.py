@@ -41,7 +41,7 @@ TRIALS = _schema(
     {
         "trial_id": "str",
         "cell_id": "str",  # what repetitions over seeds share
-        "status": "str",  # "ok" or "failed"
+        "status": "str",  # "ok", "failed", or "stopped": measured like "ok", but trained for a part of its epochs only
         "error": "str?",
         "sweep": "str",
         "dataset": "str",
@@ -61,6 +61,7 @@ TRIALS = _schema(
         "optimizer": "str",
         "learning_rate": "f64",
         "num_epochs": "i64",
+        "trained_epochs": "i64?",  # fewer than num_epochs where it was stopped or left the stack diverged
         "batch_size": "i64",
         "dropout": "f64",
         "seed": "i64",  # of the initialization

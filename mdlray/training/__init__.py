@@ -3,23 +3,29 @@
 `fit` is the loop; `OPTIMIZERS`, `REGULARIZERS` and `LEARNING_RATE_SCHEDULES` are the visible dicts of its choices.
 """
 
-from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches
+from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches, place_splits
+from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score, evaluate
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
+from mdlray.training.state import Masks, State
 
 __all__ = [
     "LEARNING_RATE_SCHEDULES",
     "OPTIMIZERS",
     "REGULARIZERS",
+    "Curves",
     "Examples",
     "Fitted",
+    "Masks",
     "Score",
+    "State",
     "epoch_batches",
     "evaluate",
     "fit",
     "member_generator",
     "num_batches",
+    "place_splits",
 ]

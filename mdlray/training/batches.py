@@ -12,10 +12,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from mdlray.data import Images, randomize_labels
 from mdlray.models.network import normalize
+from mdlray.spec import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,32 @@ class Examples:
     def of_members(self, members: Sequence[int]) -> "Examples":
         """The same pictures with the labels of some of the members."""
         return replace(self, labels_MN=self.labels_MN[list(members)])
+
+
+def place_splits(
+    images: Images, members: Sequence[TrialSpec], device: torch.device
+) -> tuple[dict[str, Examples], list[float]]:
+    """The splits on the device, training labels as each member has them, and the fraction of those that changed."""
+    randomized = [
+        randomize_labels(
+            images.labels_N[images.train],
+            spec.data.label_randomization_fraction,
+            spec.seeds.randomization,
+            images.num_classes,
+        )
+        for spec in members
+    ]
+    labels = {
+        "train": np.stack([labels_N for labels_N, _ in randomized]),
+        "validation": images.labels_N[None, images.validation],
+        "test": images.labels_N[None, images.test],
+    }
+    splits = {}
+    for name, labels_MN in labels.items():
+        pixels_NP = torch.tensor(images.pixels_NP[getattr(images, name)]).to(device)
+        labels_on_device_MN = torch.tensor(labels_MN, dtype=torch.int64).to(device).expand(len(members), -1)
+        splits[name] = Examples(pixels_NP, labels_on_device_MN, images.mean, images.std)
+    return splits, [fraction for _, fraction in randomized]
 
 
 def member_generator(purpose: str, *numbers: int) -> torch.Generator:

@@ -5,11 +5,12 @@ Per member: seeds, data order, labels, learning rate, momentum, penalty and its 
 
 Losses of different members never meet: the gradient of their sum is every member's own gradient. A member whose loss
 is no longer finite, or whose weights leave the range of float16, is diverged: the epoch is noted, its numbers stay its
-own.
+own. With `halving`, members leave the stack (`mdlray.training.halving`); the steps of the others then cost less.
 
 Axes: M members, S steps, B examples of a batch, C classes.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,34 +19,35 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mdlray.models import Family, Parameters, prunable
-from mdlray.models.family import Dropout, initialize
+from mdlray.models.family import Dropout
+from mdlray.plan import Halving
 from mdlray.registry import find
 from mdlray.spec import TrialSpec
-from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches
+from mdlray.training.batches import Examples, epoch_batches, num_batches
+from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score, evaluate
-from mdlray.training.optimizers import OPTIMIZERS
+from mdlray.training.halving import bracket, rung_epochs, survivors
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
+from mdlray.training.state import Masks, State, all_parameters, keep, start
 
-Prune = Callable[[int, Parameters], None]
-"""(steps done, parameters): called after every step, may set weights to zero and must keep them there."""
+Prune = Callable[[int, Sequence[int], Parameters, Masks | None], Masks | None]
+"""(steps done, members in the stack, their parameters, their masks) -> their masks: called after every step, may set
+weights to zero and must keep them there."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained stack."""
+    """A trained stack, in the order of the pack; members that were stopped are as they were then."""
 
     parameters: Parameters
-    train: list[Score]
-    """One score per epoch, running over its batches while the weights change."""
-    validation: list[Score]
-    """One score per epoch, after it."""
-    sparsity: list[Tensor]
-    """Per epoch, after it, the fraction of each member's weights that is zero."""
+    curves: Curves
     diverged_epoch: list[int | None]
     """Per member the first epoch (from 1) whose loss or weights are out of range."""
+    trained_epochs: list[int]
+    """Per member; fewer than were asked for where it was stopped."""
     examples_per_epoch: int
-    """What the sums of `train` run over: whole batches only."""
+    """What the sums of `curves.train` run over: whole batches only."""
 
 
 def fit(
@@ -55,51 +57,83 @@ def fit(
     train: Examples,
     validation: Examples,
     prune: Prune,
+    *,
+    halving: Halving | None = None,
+    begin: State | None = None,
+    after_epoch: Callable[[State], None] | None = None,
 ) -> Fitted:
-    """Train the members together; `sizes` are layer sizes from input to output, e.g. (784, 100, 10)."""
+    """Train the members together; `sizes` are layer sizes from input to output, e.g. (784, 100, 10).
+
+    `begin` is the state to go on from, `after_epoch` is shown the state after every epoch and must not change it.
+    """
     shared = members[0].training
-    device = train.pixels_NP.device
-    starts = [member_generator("initialization", spec.seeds.initialization) for spec in members]
-    parameters = [p.to(device) for p in initialize(family.shapes(sizes), starts)]
-    step = find(OPTIMIZERS, "optimizer", shared.optimizer)(
-        parameters, _per_member([spec.training.momentum for spec in members], device)
-    )
-    strengths = _strengths(members, device)
-    dropout = _dropout(members)
-    base_rate_M = _per_member([spec.training.learning_rate for spec in members], device)
-    schedules = [
-        find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", s.training.learning_rate_schedule) for s in members
-    ]
-    order_seeds = [spec.seeds.data_order for spec in members]
+    state = begin or start(family, sizes, members, train.pixels_NP.device)
     steps_per_epoch = num_batches(train.pixels_NP.shape[0], shared.batch_size)
-    examples_per_epoch = steps_per_epoch * shared.batch_size
-    num_steps = steps_per_epoch * shared.num_epochs
-    weights = prunable(parameters)
-    train_scores: list[Score] = []
-    validation_scores: list[Score] = []
-    sparsity: list[Tensor] = []
-    diverged: list[int | None] = [None] * len(members)
-    done = 0
-    for epoch in range(1, shared.num_epochs + 1):
-        running = _Running(len(members), device)
-        rates_SM = _rates(schedules, base_rate_M, range(done, done + steps_per_epoch), num_steps)
-        batches = epoch_batches(train, order_seeds, epoch, shared.batch_size)
-        for rate_M, (inputs, labels_MB) in zip(rates_SM, batches, strict=True):
-            gradients = running.gradients(family, parameters, inputs, labels_MB, dropout)
-            with torch.no_grad():
-                for index in weights:
-                    add_penalty_gradient(gradients[index], parameters[index], strengths)
-                step(parameters, gradients, rate_M)
-                done += 1
-                prune(done, parameters)
-        train_scores.append(running.score(examples_per_epoch))
-        validation_scores.append(evaluate(family, parameters, validation))
-        sparsity.append(_sparsity([parameters[index] for index in weights]))
-        for member in (~train_scores[-1].nats_M.isfinite()).nonzero().flatten().tolist():
-            diverged[member] = diverged[member] or epoch
+    num_weights = sum(math.prod(shape) for shape in family.shapes(sizes) if len(shape) > 1)
+    brackets = [bracket(spec, num_weights) for spec in members]
+    rungs = rung_epochs(halving, shared.num_epochs)
+    course = _Course(members, state.members, train, validation)
+    while state.epoch < shared.num_epochs:
+        _train_epoch(family, state, course, prune, steps_per_epoch)
+        if halving and state.epoch in rungs:
+            accuracy_M = state.curves.validation[-1].accuracy_M
+            accuracies = [math.nan if state.diverged_epoch[m] else float(accuracy_M[m]) for m in state.members]
+            staying = survivors([brackets[m] for m in state.members], accuracies, halving.keep)
+            keep(state, members, [state.members[place] for place in staying])
+            course = _Course(members, state.members, train, validation)
+        if after_epoch:
+            after_epoch(state)
+    parameters = all_parameters(state)
+    diverged = list(state.diverged_epoch)
     for member in (~_codable(parameters)).nonzero().flatten().tolist():
-        diverged[member] = diverged[member] or shared.num_epochs
-    return Fitted(parameters, train_scores, validation_scores, sparsity, diverged, examples_per_epoch)
+        diverged[member] = diverged[member] or state.trained_epochs[member]
+    return Fitted(parameters, state.curves, diverged, state.trained_epochs, steps_per_epoch * shared.batch_size)
+
+
+class _Course:
+    """What the members in the stack are trained with: all that follows from their specs and does not change."""
+
+    def __init__(self, specs: Sequence[TrialSpec], members: Sequence[int], train: Examples, validation: Examples):
+        stack = [specs[member] for member in members]
+        device = train.pixels_NP.device
+        whole = len(stack) == len(specs)
+        self.train = train if whole else train.of_members(members)
+        self.validation = validation if whole else validation.of_members(members)
+        self.training = stack[0].training
+        self.order_seeds = [spec.seeds.data_order for spec in stack]
+        self.base_rate_M = torch.tensor([spec.training.learning_rate for spec in stack]).to(device)
+        names = [spec.training.learning_rate_schedule for spec in stack]
+        self.schedules = [find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", name) for name in names]
+        penalties = [spec.training.regularizer for spec in stack]
+        for name in penalties:
+            find(REGULARIZERS, "regularizer", name)
+        self.strengths = member_strengths(penalties, [spec.training.regularizer_strength for spec in stack], device)
+
+
+def _train_epoch(family: Family, state: State, course: _Course, prune: Prune, steps_per_epoch: int) -> None:
+    shared, parameters = course.training, state.parameters
+    weights = prunable(parameters)
+    running = _Running(len(state.members), parameters[0].device)
+    done = state.epoch * steps_per_epoch
+    steps, num_steps = range(done, done + steps_per_epoch), steps_per_epoch * shared.num_epochs
+    rates_SM = _rates(course.schedules, course.base_rate_M, steps, num_steps)
+    batches = epoch_batches(course.train, course.order_seeds, state.epoch + 1, shared.batch_size)
+    for rate_M, (inputs, labels_MB) in zip(rates_SM, batches, strict=True):
+        gradients = running.gradients(family, parameters, inputs, labels_MB, state.dropout)
+        with torch.no_grad():
+            for index in weights:
+                add_penalty_gradient(gradients[index], parameters[index], course.strengths)
+            state.step(parameters, gradients, rate_M)
+            done += 1
+            state.masks = prune(done, state.members, parameters, state.masks)
+    state.epoch += 1
+    score = running.score(steps_per_epoch * shared.batch_size)
+    sparsity_M = _sparsity([parameters[index] for index in weights])
+    of = len(state.trained_epochs)
+    state.curves.add(state.members, of, score, evaluate(family, parameters, course.validation), sparsity_M)
+    for place in (~score.nats_M.isfinite()).nonzero().flatten().tolist():
+        member = state.members[place]
+        state.diverged_epoch[member] = state.diverged_epoch[member] or state.epoch
 
 
 class _Running:
@@ -145,20 +179,3 @@ def _codable(parameters: Parameters) -> Tensor:
 def _sparsity(weights: Parameters) -> Tensor:
     zeros_M = sum((weight == 0).flatten(1).sum(1) for weight in weights)
     return torch.as_tensor(zeros_M).cpu() / sum(weight[0].numel() for weight in weights)
-
-
-def _per_member(values: Sequence[float], device: torch.device) -> Tensor:
-    return torch.tensor(values).to(device)
-
-
-def _strengths(members: Sequence[TrialSpec], device: torch.device) -> dict[str, Tensor]:
-    names = [spec.training.regularizer for spec in members]
-    for name in names:
-        find(REGULARIZERS, "regularizer", name)
-    return member_strengths(names, [spec.training.regularizer_strength for spec in members], device)
-
-
-def _dropout(members: Sequence[TrialSpec]) -> Dropout | None:
-    rates = [spec.training.dropout for spec in members]
-    generators = [member_generator("dropout", spec.seeds.initialization) for spec in members]
-    return Dropout(rates, generators) if any(rates) else None

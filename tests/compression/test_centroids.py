@@ -19,7 +19,7 @@ def test_training_the_codebook_lowers_the_loss_and_moves_no_zero() -> None:
     data = Examples(pixels, labels.expand(2, -1), 0.5, 0.3)
     base = {"training.num_epochs": 20, "training.batch_size": 20, "compression.last_pruning_epoch": 20}
     specs = [replace_fields(TrialSpec(), base | {"seeds.initialization": seed}) for seed in range(2)]
-    parameters = fit(FAMILY, (12, 8, 4), specs, data, data, lambda steps, parameters: None).parameters
+    parameters = fit(FAMILY, (12, 8, 4), specs, data, data, lambda steps, stack, parameters, masks: None).parameters
     parameters[0][:, :, ::3] = 0
     quantized = [[quantize(parameters[i][m].numpy(), 3) for i in (0, 2)] for m in range(2)]
 

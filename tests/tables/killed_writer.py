@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from mdlray.tables.schema import CURVES
+from mdlray.tables.schema import CURVES, TRIALS
 from mdlray.tables.store import Store
 
-TEMPLATE = pq.read_table(Path(__file__).parents[1] / "assets" / "rows_v1.parquet").to_pylist()[0]
+OLD_ROW = pq.read_table(Path(__file__).parents[1] / "assets" / "rows_v1.parquet").to_pylist()[0]
+TEMPLATE = dict.fromkeys(TRIALS.names) | OLD_ROW
 POINT = dict.fromkeys(CURVES.names, 0.5)
 LAYER = {"layer": "0.weight", "shape": [2, 3], "num_weights": 6, "num_nonzero": 1}
 LAYER |= {"mask_bytes": 1, "values_bytes": 1, "codebook_bytes": 1}

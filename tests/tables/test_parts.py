@@ -15,7 +15,7 @@ from mdlray.tables.parts import Parts
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
-TEMPLATE = pq.read_table(ASSET).to_pylist()[0]
+TEMPLATE = dict.fromkeys(TRIALS.names) | pq.read_table(ASSET).to_pylist()[0]
 
 
 def pack(trials: dict[str, str], attempt: int) -> dict[str, pa.Table]:

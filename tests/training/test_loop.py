@@ -30,14 +30,14 @@ def spec(**changes: object) -> TrialSpec:
     return replace_fields(TrialSpec(), start | {key.replace("__", "."): value for key, value in changes.items()})
 
 
-def never(steps: int, parameters: list[torch.Tensor]) -> None:
+def never(steps: int, stack: object, parameters: object, masks: None) -> None:
     """The hook of a run without pruning."""
 
 
 def test_learns() -> None:
     fitted = fit(FAMILY, SIZES, [spec()], examples(1), examples(1, seed=1), never)
-    assert fitted.validation[-1].member(0)[1] > 0.9
-    assert fitted.examples_per_epoch == 288 and len(fitted.train) == 4
+    assert fitted.curves.validation[-1].member(0)[1] > 0.9
+    assert fitted.examples_per_epoch == 288 and len(fitted.curves.train) == 4
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_random_labels_are_harder() -> None:
     labels = torch.cat([true.labels_MN, fake])
     both = Examples(true.pixels_NP, labels, true.mean, true.std)
     fitted = fit(FAMILY, SIZES, [spec(), spec()], both, examples(2, seed=1), never)
-    assert fitted.train[-1].member(0)[1] > 0.95 > fitted.train[-1].member(1)[1]
+    assert fitted.curves.train[-1].member(0)[1] > 0.95 > fitted.curves.train[-1].member(1)[1]
 
 
 def test_bad_names_and_sizes_are_explained() -> None:

@@ -1,0 +1,163 @@
+"""All that training changes, as one value: what a step reads and writes, who is still in the stack, what was seen.
+
+    start -> (an epoch of steps, `keep` where members leave)* -> `all_parameters`
+    `to_plain` and `from_plain`: the same as lists, numbers and tensors on the CPU, for a checkpoint
+
+Everything else that a step needs (rates, penalties, orders, labels) follows from the members' specs. Positions count
+in the whole pack, whoever has left.
+
+Axes: M members in the stack.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mdlray.models import Family, Parameters
+from mdlray.models.family import Dropout, initialize
+from mdlray.registry import find
+from mdlray.spec import TrialSpec
+from mdlray.training.batches import member_generator
+from mdlray.training.curves import Curves
+from mdlray.training.evaluation import Score
+from mdlray.training.optimizers import OPTIMIZERS, Step
+
+Masks = Parameters
+"""One tensor per weight tensor: 1 where a weight is kept, 0 where it is removed."""
+
+
+@dataclass
+class State:
+    """Where the training of a pack is, between two epochs."""
+
+    members: list[int]
+    """Positions of those that are in the stack; the tensors' leading axis follows it."""
+    parameters: Parameters
+    step: Step
+    dropout: Dropout | None
+    masks: Masks | None
+    """None until somebody prunes."""
+    epoch: int
+    """Epochs done."""
+    left: list[tuple[list[int], Parameters]]
+    """Who left the stack together, with their parameters as they then were, on the CPU."""
+    curves: Curves
+    diverged_epoch: list[int | None]
+    """Per member of the pack the first epoch (from 1) whose loss or weights are out of range."""
+    trained_epochs: list[int]
+    """Per member of the pack how many epochs it was trained, or will be if it stays."""
+
+
+def start(family: Family, sizes: tuple[int, ...], specs: Sequence[TrialSpec], device: torch.device) -> State:
+    """Before the first step: initial weights, from each member's own generator."""
+    generators = [member_generator("initialization", spec.seeds.initialization) for spec in specs]
+    parameters = [p.to(device) for p in initialize(family.shapes(sizes), generators)]
+    return State(
+        members=list(range(len(specs))),
+        parameters=parameters,
+        step=_step(specs, parameters),
+        dropout=_dropout(specs),
+        masks=None,
+        epoch=0,
+        left=[],
+        curves=Curves(),
+        diverged_epoch=[None] * len(specs),
+        trained_epochs=[spec.training.num_epochs for spec in specs],
+    )
+
+
+def keep(state: State, specs: Sequence[TrialSpec], staying: Sequence[int]) -> None:
+    """Let all but these members of the pack leave the stack; what the others compute stays the same."""
+    at = [place for place, member in enumerate(state.members) if member in staying]
+    gone = [place for place, member in enumerate(state.members) if member not in staying]
+    if not gone:
+        return
+    leaving = [state.members[place] for place in gone]
+    state.left.append((leaving, [parameter[gone].cpu() for parameter in state.parameters]))
+    for member in leaving:
+        state.trained_epochs[member] = state.epoch
+    state.members = [state.members[place] for place in at]
+    state.parameters = [parameter[at] for parameter in state.parameters]
+    step = _step([specs[member] for member in state.members], state.parameters)
+    step.moments = [[moment[at] for moment in moments] for moments in state.step.moments]
+    step.num_steps = state.step.num_steps
+    state.step = step
+    state.masks = state.masks and [mask[at] for mask in state.masks]
+    if state.dropout:
+        rates = [state.dropout.rates[place] for place in at]
+        state.dropout = Dropout(rates, [state.dropout.generators[place] for place in at]) if any(rates) else None
+
+
+def all_parameters(state: State) -> Parameters:
+    """Parameters of the whole pack in its order, those of members that left as they were then."""
+    if not state.left:
+        return state.parameters
+    members = torch.tensor(state.members + [member for leaving, _ in state.left for member in leaving])
+    parts = [state.parameters, *(parameters for _, parameters in state.left)]
+    device = state.parameters[0].device
+    order = members.argsort().to(device)
+    return [torch.cat([part.to(device) for part in tensors])[order] for tensors in zip(*parts, strict=True)]
+
+
+def to_plain(state: State) -> dict[str, Any]:
+    """The state as lists, numbers and tensors on the CPU."""
+    curves = state.curves
+    return {
+        "members": state.members,
+        "parameters": _on_cpu(state.parameters),
+        "moments": [_on_cpu(moments) for moments in state.step.moments],
+        "num_steps": state.step.num_steps,
+        "dropout": [generator.get_state() for generator in state.dropout.generators] if state.dropout else None,
+        "masks": _on_cpu(state.masks) if state.masks is not None else None,
+        "epoch": state.epoch,
+        "left": [[leaving, parameters] for leaving, parameters in state.left],
+        "train": [[score.nats_M, score.accuracy_M] for score in curves.train],
+        "validation": [[score.nats_M, score.accuracy_M] for score in curves.validation],
+        "sparsity": curves.sparsity,
+        "diverged_epoch": state.diverged_epoch,
+        "trained_epochs": state.trained_epochs,
+    }
+
+
+def from_plain(plain: dict[str, Any], specs: Sequence[TrialSpec], device: torch.device) -> State:
+    """The inverse of `to_plain` for the same members, on any device."""
+    parameters = [parameter.to(device) for parameter in plain["parameters"]]
+    stack = [specs[member] for member in plain["members"]]
+    step = _step(stack, parameters)
+    step.moments = [[moment.to(device) for moment in moments] for moments in plain["moments"]]
+    step.num_steps = plain["num_steps"]
+    dropout = _dropout(stack)
+    if dropout:
+        for generator, drawn in zip(dropout.generators, plain["dropout"], strict=True):
+            generator.set_state(drawn)
+    scores = {name: [Score(*score) for score in plain[name]] for name in ("train", "validation")}
+    return State(
+        members=plain["members"],
+        parameters=parameters,
+        step=step,
+        dropout=dropout,
+        masks=[mask.to(device) for mask in plain["masks"]] if plain["masks"] is not None else None,
+        epoch=plain["epoch"],
+        left=[(leaving, parameters) for leaving, parameters in plain["left"]],
+        curves=Curves(scores["train"], scores["validation"], plain["sparsity"]),
+        diverged_epoch=plain["diverged_epoch"],
+        trained_epochs=plain["trained_epochs"],
+    )
+
+
+def _step(specs: Sequence[TrialSpec], parameters: Parameters) -> Step:
+    momentum_M = torch.tensor([spec.training.momentum for spec in specs]).to(parameters[0].device)
+    return find(OPTIMIZERS, "optimizer", specs[0].training.optimizer)(parameters, momentum_M)
+
+
+def _dropout(specs: Sequence[TrialSpec]) -> Dropout | None:
+    rates = [spec.training.dropout for spec in specs]
+    generators = [member_generator("dropout", spec.seeds.initialization) for spec in specs]
+    return Dropout(rates, generators) if any(rates) else None
+
+
+def _on_cpu(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.cpu() for tensor in tensors]

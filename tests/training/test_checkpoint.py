@@ -1,0 +1,121 @@
+"""A pack that was interrupted anywhere ends as if it had not been; bytes that do not fit are refused by name."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mdlray.plan import Halving, Pack
+from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.pack import PackResult
+from mdlray.training.checkpoint import MAGIC, from_bytes, to_bytes
+from mdlray.trial import Site, run_pack
+
+ABOUT = {"pack": "abc", "spec version": 1, "torch": "2.11"}
+SITE = Site(halving=Halving(), checkpoint_seconds=0.0)
+
+
+def pack(optimizer: str = "sgd") -> Pack:
+    """With dropout, both saliencies, two codebooks of one training, several orders and random labels."""
+    base = {
+        "data.dataset": "mnist5k",
+        "model.hidden_units": (12,),
+        "training.num_epochs": 8,
+        "training.batch_size": 128,
+        "training.optimizer": optimizer,
+        "training.learning_rate": 0.05 if optimizer == "sgd" else 1e-3,
+        "compression.first_pruning_epoch": 1,
+        "compression.last_pruning_epoch": 7,
+        "compression.num_pruning_steps": 6,
+        "compression.centroid_epochs": 1,
+    }
+    kinds = [
+        {"compression.method": "obd", "compression.pruning_ratio": 0.9, "training.dropout": 0.1},
+        {"compression.method": "obd", "compression.pruning_ratio": 0.9, "compression.quantization_levels": 4},
+        {"compression.method": "obd", "compression.pruning_ratio": 0.9},
+        {"compression.method": "magnitude", "compression.pruning_ratio": 0.9, "seeds.data_order": 4},
+        {"data.label_randomization_fraction": 1.0},
+        {"training.dropout": 0.3},
+    ]
+    return Pack("toy", tuple(replace_fields(TrialSpec(), base | kind) for kind in kinds))
+
+
+def without_times(result: PackResult) -> PackResult:
+    return replace(result, rows=[{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_from_any_checkpoint_the_rest_is_the_same_to_the_bit(optimizer: str) -> None:
+    blobs: list[bytes] = []
+    whole = without_times(run_pack(pack(optimizer), SITE, save=blobs.append))
+    assert {row["status"] for row in whole.rows} == {"ok", "stopped"} and len(blobs) == 8
+    for blob in (blobs[0], blobs[1], blobs[4], blobs[7]):
+        later: list[bytes] = []
+        again = run_pack(pack(optimizer), SITE, checkpoint=blob, save=later.append)
+        assert without_times(again) == whole and again.notes == []
+        assert len(later) == 7 - blobs.index(blob)
+    undisturbed = without_times(run_pack(pack(optimizer), replace(SITE, checkpoint_seconds=600.0)))
+    assert undisturbed == whole
+
+
+def test_nothing_is_saved_before_it_is_time() -> None:
+    blobs: list[bytes] = []
+    run_pack(pack(), replace(SITE, checkpoint_seconds=600.0), save=blobs.append)
+    assert blobs == []
+
+
+@pytest.mark.parametrize("what", ["damaged", "cut", "foreign", "other pack", "other halving", "other definitions"])
+def test_a_checkpoint_that_does_not_fit_is_refused_and_the_pack_starts_anew(
+    what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    blobs: list[bytes] = []
+    whole = without_times(run_pack(pack(), SITE, save=blobs.append))
+    blob, site, mine = blobs[3], SITE, pack()
+    if what == "damaged":
+        blob = blob[:5000] + bytes([blob[5000] ^ 1]) + blob[5001:]
+    elif what == "cut":
+        blob = blob[:-100]
+    elif what == "foreign":
+        blob = b"PK\x03\x04" + blob
+    elif what == "other pack":
+        mine = Pack("toy", pack().members[:5])
+    elif what == "other halving":
+        site = replace(SITE, halving=Halving(keep=0.6))
+    else:
+        site = replace(SITE, definitions="x = 1")
+    with caplog.at_level(logging.WARNING):
+        result = run_pack(mine, site, checkpoint=blob)
+    words = {"damaged": "it is damaged", "cut": "it is damaged", "foreign": "it is no checkpoint of a pack"}
+    reason = words.get(what, f"it was written for {what.removeprefix('other ')} ")
+    assert len(result.notes) == 1 and reason in result.notes[0] and reason in caplog.text
+    assert {row["status"] for row in result.rows} <= {"ok", "stopped"}
+    if what in words:
+        assert without_times(replace(result, notes=[])) == whole
+
+
+def test_the_content_comes_back_and_another_name_is_explained() -> None:
+    content = {"t": torch.arange(3), "b": b"\x00\xff", "n": [1, None, 2.5, True, {"x": "y"}]}
+    blob = to_bytes(ABOUT, content)
+    back = from_bytes(blob, ABOUT)
+    assert torch.equal(back.pop("t"), content.pop("t")) and back == content
+    for name, other in (("torch", "2.12"), ("spec version", 2)):
+        with pytest.raises(ValueError, match=f"it was written for {name} .*, here it is {other!r}"):
+            from_bytes(blob, ABOUT | {name: other})
+    with pytest.raises(ValueError, match="here it is 'new'"):
+        from_bytes(blob, ABOUT | {"more": "new"})
+
+
+def test_every_flipped_byte_and_every_length_is_refused() -> None:
+    blob = to_bytes(ABOUT, {"t": torch.arange(3)})
+    for place in range(len(blob)):
+        with pytest.raises(ValueError, match="it is"):
+            from_bytes(blob[:place] + bytes([blob[place] ^ 255]) + blob[place + 1 :], ABOUT)
+    for length in (0, 3, len(MAGIC), len(MAGIC) + 20, len(MAGIC) + 32, len(blob) - 1):
+        with pytest.raises(ValueError, match="it is"):
+            from_bytes(blob[:length], ABOUT)
+
+
+def test_nothing_but_plain_values_is_unpickled() -> None:
+    with pytest.raises(Exception, match="(?i)weights.only"):
+        from_bytes(to_bytes(ABOUT, {"site": SITE}), ABOUT)
