@@ -95,6 +95,11 @@ def test_64_spot_gpus_and_a_head_on_demand_that_runs_no_pack(name: str, launch_f
     assert "spot" in str(worker["node_config"]).lower() and "spot" not in str(head["node_config"]).lower()
 
 
+def test_machines_of_ones_own_are_started_by_the_autoscaler_that_starts_them(launch_files: dict[str, Any]) -> None:
+    _, start = launch_files["on_prem.yaml"]["head_start_ray_commands"]
+    assert "RAY_enable_autoscaler_v2=0 " in start and '--node-ip-address="$RAY_CLOUD_INSTANCE_ID"' in start
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_node_gets_the_checkout_and_the_token(name: str, launch_files: dict[str, Any]) -> None:
     assert launch_files[name]["file_mounts"] == {"~/mdlray": ".", "~/.ray/auth_token": "~/.ray/auth_token"}
