@@ -136,11 +136,7 @@ def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:
     """The same GPUs with up to so many packs on each, where there are CPUs for them."""
     cpus = int(ray.cluster_resources().get("CPU", 0))
     packs_per_gpu = max(1, min(packs_per_gpu, MOST_PACKS_PER_GPU, cpus // resources.num_parallel))
-    return replace(
-        resources,
-        num_parallel=resources.num_parallel * packs_per_gpu,
-        gpus_per_pack=resources.gpus_per_pack / packs_per_gpu,
-    )
+    return Resources(resources.num_parallel * packs_per_gpu, resources.cpus_per_pack, 1 / packs_per_gpu)
 
 
 def choose_resources(num_gpus: int | None) -> Resources:
