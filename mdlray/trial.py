@@ -19,22 +19,22 @@ import torch
 from mdlray import codec
 from mdlray.codec.stack import coded_network, stack_networks
 from mdlray.compression import Pruner, get_saliency, quantize_stack
-from mdlray.data import Images, find_dataset, find_reader, load_images
+from mdlray.data import Images, describe_images, find_dataset, find_reader, load_images
 from mdlray.models import get_family
 from mdlray.plan import Halving, Pack, define
 from mdlray.registry import find
 from mdlray.spec import SPEC_VERSION, TrialSpec
-from mdlray.tables.pack import PackResult, Row, failed_pack, join
+from mdlray.tables.pack import PackResult, failed_pack, join
 from mdlray.tables.schema import spec_columns
 from mdlray.training import (
     LEARNING_RATE_SCHEDULES,
     OPTIMIZERS,
     REGULARIZERS,
-    Score,
     evaluate,
     fit,
     num_batches,
     place_splits,
+    score_columns,
 )
 from mdlray.training.checkpoint import Checkpoints, Save
 from mdlray.training.memory import in_pieces, measure_need, most_on_gpu, packs_that_fit, peak_bytes
@@ -141,7 +141,7 @@ def _measure_pack(
     result = join(results)
     pack_columns = {"sweep": pack.sweep, "pack_id": pack.pack_id, "num_members_in_pack": len(pack.members)}
     rows = [row | pack_columns for row in result.rows]
-    checksums = {describe_images(learners[0]): images.checksum}
+    checksums = {describe_images(learners[0].data, learners[0].seeds.randomization): images.checksum}
     return replace(result, rows=rows, data_checksums=checksums, notes=checkpoints.notes)
 
 
@@ -201,7 +201,7 @@ def _measure_piece(
         stack = stack_networks(decoded, device)
         scores = {name: evaluate(family, stack, split.of_members(learner_of)) for name, split in splits.items()}
         for m, (spec, learner) in enumerate(alive):
-            row = spec_columns(spec) | codec.size_columns(files[m], networks[m]) | _score_columns(scores, m)
+            row = spec_columns(spec) | codec.size_columns(files[m], networks[m]) | score_columns(scores, m)
             row |= {f"trained_{name}_accuracy": score.member(learner)[1] for name, score in trained.items()}
             row |= {"label_changed_fraction": changed[learner], "decoded_ok": codec.identical(networks[m], decoded[m])}
             row |= {"trained_epochs": fitted.trained_epochs[learner]}
@@ -217,16 +217,6 @@ def _measure_piece(
             result.models[spec.trial_id] = files[m].blob
     done = steps_per_epoch * sum(fitted.trained_epochs)
     return replace(result, member_steps=done, saved_member_steps=steps_per_epoch * num_epochs * len(learners) - done)
-
-
-def describe_images(spec: TrialSpec) -> str:
-    """What decides the pictures that a trial sees, for the manifest: `mnist study`, `mnist study shuffled seed 3`."""
-    words = [spec.data.dataset, spec.data.split]
-    if spec.data.backgrounds != "sample":
-        words.append(spec.data.backgrounds)
-    if spec.data.pixel_randomization != "none":
-        words.append(f"{spec.data.pixel_randomization} seed {spec.seeds.randomization}")
-    return " ".join(words)
 
 
 def check_names(trials: Sequence[TrialSpec]) -> None:
@@ -249,11 +239,6 @@ def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
     """Read each base data set once, so that it is downloaded here and not by many workers (errors: `mdlray.data`)."""
     for base in {find_dataset(spec.data.dataset).base for spec in trials}:
         find_reader(base)(data)
-
-
-def _score_columns(scores: dict[str, Score], member: int) -> Row:
-    accuracies = {f"{name}_accuracy": score.member(member)[1] for name, score in scores.items()}
-    return accuracies | {"train_nats": scores["train"].member(member)[0]}
 
 
 def _device(site: Site) -> torch.device:

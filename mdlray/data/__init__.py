@@ -6,7 +6,7 @@ always true ones; `randomize_labels` is for the caller to apply to `images.label
 
 from mdlray.data.backgrounds import backgrounds_digest
 from mdlray.data.download import MissingDataError
-from mdlray.data.images import Images, load_images
+from mdlray.data.images import Images, describe_images, load_images
 from mdlray.data.randomization import PIXEL_RANDOMIZATIONS, randomize_labels
 from mdlray.data.registry import DATASETS, DatasetSource, find_dataset, find_reader
 from mdlray.data.sources import BaseImages
@@ -19,6 +19,7 @@ __all__ = [
     "Images",
     "MissingDataError",
     "backgrounds_digest",
+    "describe_images",
     "find_dataset",
     "find_reader",
     "load_images",

@@ -156,3 +156,13 @@ def split_order(name: str, base: BaseImages, split: str) -> tuple[tuple[int, int
     num_training = base.usual_sizes[0] + base.usual_sizes[1]
     test_N = np.arange(num_training, num_training + base.usual_sizes[2])
     return base.usual_sizes, np.concatenate([generator.permutation(num_training), test_N])
+
+
+def describe_images(data: DataSpec, randomization_seed: int) -> str:
+    """What decides the pictures that a trial sees, for people: `mnist study`, `mnist study shuffled seed 3`."""
+    words = [data.dataset, data.split]
+    if data.backgrounds != "sample":
+        words.append(data.backgrounds)
+    if data.pixel_randomization != "none":
+        words.append(f"{data.pixel_randomization} seed {randomization_seed}")
+    return " ".join(words)

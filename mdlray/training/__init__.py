@@ -5,7 +5,7 @@
 
 from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches, place_splits
 from mdlray.training.curves import Curves
-from mdlray.training.evaluation import Score, evaluate
+from mdlray.training.evaluation import Score, evaluate, score_columns
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS
@@ -28,4 +28,5 @@ __all__ = [
     "member_generator",
     "num_batches",
     "place_splits",
+    "score_columns",
 ]

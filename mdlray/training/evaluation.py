@@ -6,6 +6,7 @@ of examples whose label has the largest logit.
 Axes: M members, N examples, B examples of a chunk, C classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -45,3 +46,9 @@ def evaluate(family: Family, parameters: Parameters, examples: Examples) -> Scor
         nats_M += nats_MB.view(members, -1).sum(1, dtype=torch.float64)
         right_M += (logits_MBC.argmax(-1) == labels_MB).sum(1)
     return Score(nats_M.cpu(), (right_M / num_examples).cpu())
+
+
+def score_columns(scores: Mapping[str, Score], member: int) -> dict[str, float]:
+    """A member's scores on the splits `train`, `validation` and `test` as columns of `trials.parquet`."""
+    accuracies = {f"{name}_accuracy": score.member(member)[1] for name, score in scores.items()}
+    return accuracies | {"train_nats": scores["train"].member(member)[0]}

@@ -107,7 +107,10 @@ def in_pieces(
         reason = None
         try:
             results.append(work(piece))
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            # Libraries that allocate for themselves (cuBLAS) say so in words only.
+            if not isinstance(error, torch.OutOfMemoryError) and "ALLOC_FAILED" not in str(error):
+                raise
             reason = str(error)
         # Outside of the handler, where the error's traceback no longer holds the tensors of the attempt.
         if reason is not None:

@@ -3,18 +3,22 @@
 Backward passes need a real device and are left out; they create nothing of their own.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mdlray.compression.centroids import _assemble
-from mdlray.compression.pruning import remove
+from mdlray.compression.pruning import Pruner, remove
 from mdlray.compression.saliency import optimal_brain_damage
 from mdlray.models import get_family, prunable
 from mdlray.models.family import Dropout
+from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import LEARNING_RATE_SCHEDULES, OPTIMIZERS, Examples, evaluate
 from mdlray.training.loop import _rates
 from mdlray.training.regularizers import add_penalty_gradient, member_strengths
+from mdlray.training.state import all_parameters, keep, start
 
 CUDA = torch.device("cuda")
 FAMILY = get_family("dense")
@@ -44,3 +48,26 @@ def test_every_step_of_a_pack_stays_on_its_device(own_orders: bool) -> None:
         made += _assemble(codebooks, symbols, [parameters[1], parameters[3]])
         evaluate(FAMILY, parameters, examples)
         assert {tensor.device.type for tensor in [*made, *saliency, *parameters, rates_SM]} == {"cuda"}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_who_leaves_goes_to_the_cpu_and_comes_back(optimizer: str) -> None:
+    changes = {"training.optimizer": optimizer, "training.dropout": 0.1, "compression.method": "obd"}
+    specs = [replace_fields(TrialSpec(), changes | {"compression.pruning_ratio": 0.1 * ratio}) for ratio in range(4)]
+    cpu = start(FAMILY, (784, 20, 10), specs, torch.device("cpu"))
+    with FakeTensorMode():
+        parameters = [torch.empty(4, *shape, device=CUDA) for shape in FAMILY.shapes((784, 20, 10))]
+        step = OPTIMIZERS[optimizer](parameters, torch.empty(4, device=CUDA))
+        masks = [torch.ones_like(parameters[index]) for index in prunable(parameters)]
+        state = replace(cpu, parameters=parameters, step=step, masks=masks)
+        pixels = torch.empty(500, 784, dtype=torch.uint8, device=CUDA)
+        pruner = Pruner(FAMILY, specs, Examples(pixels, torch.empty(4, 500, device=CUDA), 0.1, 0.3), 10)
+        keep(state, specs, [1, 2])
+        rates_M = torch.empty(2, device=CUDA)
+        state.step(state.parameters, [torch.ones_like(parameter) for parameter in state.parameters], rates_M)
+        assert {tensor.device.type for _, tensors in state.left for tensor in tensors} == {"cpu"}
+        stack = [*state.parameters, *(state.masks or []), *(m for moments in state.step.moments for m in moments)]
+        whole = all_parameters(state)
+        pruner.finish([0, 3], whole)
+        assert {(tensor.device.type, tensor.shape[0]) for tensor in stack} == {("cuda", 2)}
+        assert {(tensor.device.type, tensor.shape[0]) for tensor in whole} == {("cuda", 4)}

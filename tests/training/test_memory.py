@@ -78,6 +78,13 @@ def test_pieces_are_even_and_halved_once_for_all() -> None:
 def test_one_that_does_not_fit_is_given_up_and_other_errors_pass() -> None:
     assert in_pieces([1, 2, 3], 3, device_of(0, []), fail) == [[-1], [-2], [-3]]
 
+    def library(piece: Sequence[int]) -> list[int]:
+        if len(piece) > 1:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+        return list(piece)
+
+    assert in_pieces([1, 2, 3], 3, library, fail) == [[1], [2], [3]]
+
     def broken(piece: Sequence[int]) -> list[int]:
         raise RuntimeError("an illegal memory access was encountered")
 
