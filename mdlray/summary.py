@@ -65,7 +65,7 @@ def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
 
 
 def plan_summary(
-    folder: Path,
+    folder: Path | str,
     trials: Sequence[TrialSpec],
     packs: Sequence[Pack],
     left: Sequence[Pack],
@@ -76,7 +76,8 @@ def plan_summary(
     """Counts, the axes and their values, and about how long the rest takes."""
     num_left = sum(len(pack.members) for pack in left)
     num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
-    table = Table(title=f"plan of {folder.name}", title_justify="left")
+    name = os.path.basename(str(folder).partition("?")[0])
+    table = Table(title=f"plan of {name}", title_justify="left")
     for heading in ("trials", "done", "failed", "missing", "packs", "missing packs"):
         table.add_column(heading, justify="right")
     counts = (len(trials), len(trials) - num_left - num_failed, num_failed, num_left, len(packs), len(left))

@@ -37,6 +37,7 @@ from mdlray.summary import failure_lines, front_tables, plan_summary
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
 from mdlray.tables.pack import PackResult, failed_pack
+from mdlray.tables.place import below
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -54,7 +55,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="MDLRAY_DATA", help="Folder of the data sets")] = Path("data"),
     dataset: Annotated[str | None, typer.Option(help="Use this data set for every trial")] = None,
     background_images: Annotated[Path | None, typer.Option(help="Photographs for *_background_images")] = None,
-    results: Annotated[str, typer.Option(help="Folder that gets a folder per sweep")] = "results",
+    results: Annotated[str, typer.Option(help="Folder or s3://bucket/prefix that gets a folder per sweep")] = "results",
     trials: Annotated[int | None, typer.Option(min=1, help="Only the first so many trials")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Added to the seeds of every trial")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="The same path in about a minute on a CPU")] = False,
@@ -112,12 +113,10 @@ def prepare(
     if background_images:
         background_images = background_images.expanduser().resolve()
         specs = with_backgrounds(specs, background_images)
-    if "://" in results:
-        raise ValueError(f"--results is {results!r}; for now it must be a folder on this machine.")
     return Asked(
         sweep,
         specs,
-        Store(Path(results).expanduser() / folder),
+        Store(below(results, folder)),
         data.expanduser().resolve(),
         background_images,
         path.read_text(),

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdlray.tables.files import parquet_bytes
+from mdlray.tables.local import LocalFolder
 from mdlray.tables.parts import Parts
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
 
@@ -36,7 +37,7 @@ def read(parts: Parts) -> tuple[dict[str, tuple[str, float]], dict[str, list[flo
 
 
 def make_parts(folder: Path) -> Parts:
-    return Parts(folder, folder / "parts")
+    return Parts(LocalFolder(folder))
 
 
 packs = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["ok", "failed"]), min_size=1)
