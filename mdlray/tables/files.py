@@ -27,7 +27,7 @@ def read_parquet(place: Place, name: str, columns: Sequence[str] | None = None) 
     # Fetched whole and first, so that a store that does not answer is never mistaken for a damaged file.
     source = pa.py_buffer(place.read(name)) if isinstance(where, str) else where
     try:
-        with pq.ParquetFile(source, page_checksum_verification=True) as file:
+        with pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True) as file:
             refusal = _refusal(file, columns or ())
             if not refusal:
                 return file.read(columns=columns)

@@ -57,7 +57,7 @@ class Proxy:
                 ready, _, _ = select.select([client, server], [], [], 30)
                 for source in ready:
                     try:
-                        content = source.recv(4096)
+                        content = source.recv(2**16)
                     except OSError:
                         return
                     if not content or not ready:
@@ -126,13 +126,13 @@ def test_journal_and_checkpoints(s3, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [100_000, 22_000_000])
+@pytest.mark.parametrize("size", [100_000, 12_000_000])
 def test_a_write_that_is_cut_off_leaves_no_object_and_is_repeated(s3, proxy, make_row, monkeypatch, size):
     """One request for the small, many for the large one; cut after every share of the bytes."""
     store = Store(ADDRESS)
     write(store, make_row, 0)
     monkeypatch.setattr(retries, "RETRY_SECONDS", 1.0)
-    for share in (0.0, 0.3, 0.7, 0.99):
+    for share in (0.0, 0.5, 0.99):
         proxy.limit, proxy.sent = int(share * size), 0
         with pytest.raises(OSError, match="Nothing that is stored is lost: when s3://.* the same command resumes"):
             store.place.write({"models/big.mdl": b"x" * size})
