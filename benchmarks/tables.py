@@ -28,7 +28,7 @@ from mdlray.spec import TrialSpec, canonical_json, replace_fields
 from mdlray.tables import Store
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.front import front_table
-from mdlray.tables.parts import _sorted
+from mdlray.tables.parts import in_order
 from mdlray.tables.schema import CURVES, TRIALS, failed_row, spec_columns
 
 AIM_ROWS, AIM_SECONDS = 1_000_000, 10.0
@@ -99,7 +99,7 @@ def make_table(num_rows: int) -> pa.Table:
         "pack_id": np.char.mod("%012x", np.arange(size) // 1000),
     }
     arrays = [pa.array((known_columns | measured).get(f.name, [None] * size), f.type) for f in TRIALS]
-    return _sorted(pa.Table.from_arrays(arrays, schema=TRIALS), "trials")
+    return in_order(pa.Table.from_arrays(arrays, schema=TRIALS), "trials")
 
 
 def measure(folder: str) -> dict[str, float]:

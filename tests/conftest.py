@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes and an S3 server on this machine; no deadlines, machines are shared."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -36,6 +37,8 @@ class S3Server:
 
     port: int
     process: subprocess.Popen[bytes] | None = None
+    num_open_actions: int = 10**9
+    """Requests that are answered before keys are looked at."""
 
     @property
     def endpoint(self) -> str:
@@ -43,7 +46,9 @@ class S3Server:
 
     def start(self) -> None:
         words = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = os.environ | {"INITIAL_NO_AUTH_ACTION_COUNT": str(self.num_open_actions)}
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(words, env=environment, **silent)  # type: ignore[call-overload]
         deadline = time.monotonic() + 60
         while True:
             try:

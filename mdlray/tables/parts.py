@@ -136,7 +136,7 @@ class Parts:
             old = old.filter(pc.invert(pc.is_in(old["trial_id"], value_set=decided)))
         merged = pa.concat_tables([SCHEMAS[kind].empty_table(), old, rows], promote_options="default")
         # A compacted file is in order; a million rows take seconds to sort.
-        return _sorted(merged, kind) if rows.num_rows else merged
+        return in_order(merged, kind) if rows.num_rows else merged
 
     def _rows(self, kind: str, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
         """The rows of a kind that count among those of some parts."""
@@ -149,11 +149,16 @@ class Parts:
         found = read_parquets(self.place, [f"{FOLDER}/{name}" for name in files.values()])
         for number, table in zip(files, found, strict=True):
             tables.append(table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids[number], pa.string()))))
-        return _sorted(pa.concat_tables(tables, promote_options="default"), kind)
+        return in_order(pa.concat_tables(tables, promote_options="default"), kind)
 
     def _keys(self, stems: Sequence[str]) -> dict[int, pa.Table]:
         tables = read_parquets(self.place, [f"{FOLDER}/{stem}{_COMMIT}" for stem in stems], _KEYS)
         return {_number(stem): table for stem, table in zip(stems, tables, strict=True)}
+
+
+def in_order(table: pa.Table, kind: str) -> pa.Table:
+    """A table of a kind in the order that readers see."""
+    return table.sort_by([(column, "ascending") for column in _ORDER[kind].split()])
 
 
 def _number(stem: str) -> int:
@@ -188,10 +193,6 @@ def _best_of(keys: Mapping[int, pa.Table]) -> Best:
 
 def _as_dict(keys: pa.Table) -> dict[str, str]:
     return dict(zip(keys["trial_id"].to_pylist(), keys["status"].to_pylist(), strict=True))
-
-
-def _sorted(table: pa.Table, kind: str) -> pa.Table:
-    return table.sort_by([(column, "ascending") for column in _ORDER[kind].split()])
 
 
 def _steadily(read: Callable[[], Result]) -> Result:

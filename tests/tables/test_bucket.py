@@ -193,3 +193,15 @@ def test_refusals_come_at_once_with_what_to_do(s3, make_row):
         with pytest.raises(ValueError, match=message) as refused:
             Store(address)
         assert "secret" not in str(refused.value)
+
+
+def test_keys_that_the_store_does_not_know_are_refused_at_once(s3, make_row):
+    s3.stop()
+    s3.num_open_actions = 1
+    s3.start()
+    s3.make_bucket("bucket")
+    begun = time.monotonic()
+    for look in (lambda: load(ADDRESS), lambda: write(Store(ADDRESS), make_row, 0), Store(ADDRESS).writing().__enter__):
+        with pytest.raises(ValueError, match="refuses these credentials; check AWS_ACCESS_KEY_ID"):
+            look()
+    assert time.monotonic() - begun < 20
