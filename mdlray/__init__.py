@@ -1,7 +1,8 @@
 """mdlray: how few bytes does a network need, at which accuracy, and what does that say about what it learned?
 
 `mdlray.load(folder)` reads a sweep's rows into pandas, `mdlray.decode(file)` turns a compressed network back into a
-torch module. Both import what they need when they are called, so that `import mdlray` stays light.
+torch module; both take local paths and addresses such as s3://bucket/results/compare_pruning. They import what
+they need when they are called, so that `import mdlray` stays light.
 """
 
 from pathlib import Path
@@ -29,6 +30,7 @@ def decode(path: str | Path) -> "Network":
 
     It takes pictures (B, ...) of gray levels from 0 to 255, of any dtype, and returns logits (B, classes).
     """
-    from mdlray.codec.stack import read_network
+    from mdlray.codec.stack import build_decoded
+    from mdlray.tables.place import read_file
 
-    return read_network(path)
+    return build_decoded(read_file(path))

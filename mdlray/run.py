@@ -132,10 +132,14 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
 
         def inputs(pack: Pack) -> dict[str, Any]:
             progress.pack_started(pack)
-            return {"images": images_of(pack)}
+            return {"images": images_of(pack), "checkpoint": asked.store.read_checkpoint(pack.pack_id)}
+
+        def keep_checkpoint(pack: Pack, checkpoint: bytes) -> None:
+            asked.store.write_checkpoint(pack.pack_id, checkpoint)
 
         def store(pack: Pack, result: PackResult) -> None:
             asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
+            asked.store.delete_checkpoint(pack.pack_id)
             todo.add_rows(result.rows)
             for name, checksum in result.data_checksums.items():
                 checksums.setdefault(name, []).append(checksum)
@@ -158,11 +162,13 @@ def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Co
         note()
         progress.start()
         try:
-            watch = dispatch.Watch(inputs, lambda pack, checkpoint: None, store, store_lost)
+            watch = dispatch.Watch(inputs, keep_checkpoint, store, store_lost)
             batches = itertools.chain([first_packs], iter(todo.more, ...))
             done = dispatch.run_packs(
                 lambda: next(batches),
-                lambda pack, save, images: trial.run_pack(pack, site, images=images),
+                lambda pack, save, images, checkpoint: trial.run_pack(
+                    pack, site, images=images, checkpoint=checkpoint, save=save
+                ),
                 resources,
                 watch,
             )

@@ -68,7 +68,7 @@ def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
 
 
 def plan_summary(
-    folder: Path,
+    folder: Path | str,
     trials: Sequence[TrialSpec],
     packs: Sequence[Pack],
     left: Sequence[Pack],
@@ -79,7 +79,7 @@ def plan_summary(
     """Counts, the axes and their values, and about how long the rest takes."""
     num_left = sum(len(pack.members) for pack in left)
     num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
-    table = Table(title=f"plan of {folder.name}", title_justify="left")
+    table = Table(title=f"plan of {_last_name(folder)}", title_justify="left")
     for heading in ("trials", "done", "failed", "missing", "packs", "missing packs"):
         table.add_column(heading, justify="right")
     counts = (len(trials), len(trials) - num_left - num_failed, num_failed, num_left, len(packs), len(left))
@@ -98,10 +98,10 @@ def plan_summary(
 
 
 def search_summary(
-    folder: Path, search: "Search", done: pd.DataFrame | None, gpus: int | None
+    folder: Path | str, search: "Search", done: pd.DataFrame | None, gpus: int | None
 ) -> Iterator[Table | str]:
     """Per stratum what was told and what is left, and about how long the rest takes."""
-    table = Table(title=f"plan of {folder.name}, {search.sampler}, seed {search.seed}", title_justify="left")
+    table = Table(title=f"plan of {_last_name(folder)}, seed {search.seed}", title_justify="left")
     for heading in ("stratum", "trials", "told", "missing"):
         table.add_column(heading, justify="left" if heading == "stratum" else "right")
     for stratum in search.strata:
@@ -139,6 +139,10 @@ def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd
         return None
     per_effort = float(known["wall_seconds"].sum()) / sum(effort[name] for name in known["trial_id"])
     return per_effort * sum(work(spec) for pack in left for spec in pack.members)
+
+
+def _last_name(folder: Path | str) -> str:
+    return os.path.basename(str(folder).partition("?")[0])
 
 
 def _thin_out(cells: pd.DataFrame) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary, search_summary
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
+from mdlray.tables.place import below
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -49,7 +50,7 @@ def main(
     data: Annotated[Path, typer.Option(envvar="MDLRAY_DATA", help="Folder of the data sets")] = Path("data"),
     dataset: Annotated[str | None, typer.Option(help="Use this data set for every trial")] = None,
     background_images: Annotated[Path | None, typer.Option(help="Photographs for *_background_images")] = None,
-    results: Annotated[str, typer.Option(help="Folder that gets a folder per sweep")] = "results",
+    results: Annotated[str, typer.Option(help="Folder or s3://bucket/prefix that gets a folder per sweep")] = "results",
     search: Annotated[
         str | None, typer.Option(help="Let Optuna choose the trials: optuna (= tpe), nsga2, gp or random")
     ] = None,
@@ -127,13 +128,11 @@ def prepare(
         specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
         digest = digest_of(background_images, [spec.data.dataset for spec in specs])
         specs = [settle(spec, 0, digest) for spec in specs]
-    if "://" in results:
-        raise ValueError(f"--results is {results!r}; for now it must be a folder on this machine.")
     return Asked(
         sweep,
         specs,
         asked_search,
-        Store(Path(results).expanduser() / folder),
+        Store(below(results, folder)),
         data.expanduser().resolve(),
         background_images,
         path.read_text(),
@@ -196,10 +195,11 @@ def finish(asked: Asked, *, interrupted: bool) -> int:
         console.print(table)
     console.print(f"tables: {store.trials_path}, {store.front_path}; picture: {store.report_path}", soft_wrap=True)
     mine = open_search(asked).trial_ids() if asked.search else {spec.trial_id for spec in asked.trials}
-    failed = trials[(trials["status"] != "ok") & trials["trial_id"].isin(mine)]
+    failed = trials[(trials["status"] == "failed") & trials["trial_id"].isin(mine)]
     if failed.empty:
         return EXIT_OK
-    console.print(f"{len(failed)} of {len(mine)} trials failed; run them again with --retry-failed:")
+    remedy = "the search knows" if asked.search else "run them again with --retry-failed"
+    console.print(f"{len(failed)} of {len(mine)} trials failed; {remedy}:")
     for line in failure_lines(failed):
         console.print(line, soft_wrap=True)
     return EXIT_FAILED_ROWS

@@ -1,11 +1,10 @@
 """Between a stack of torch parameters and the networks that files hold, in both directions.
 
-`coded_network` takes one member out of a stack; `parameters_of` and `read_network` are the way back. Weights are
+`coded_network` takes one member out of a stack; `parameters_of` and `build_decoded` are the way back. Weights are
 float16 codebook entries and biases float16 values, both read as float32, so that both directions are exact.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -51,9 +50,9 @@ def stack_networks(networks: Sequence[CodedNetwork], device: torch.device) -> Pa
     return [torch.stack(tensors).to(device) for tensors in zip(*members, strict=True)]
 
 
-def read_network(path: str | Path) -> Network:
-    """The torch module that a `.mdl` file holds, for pixels from 0 to 255; DecodeError if the file is damaged."""
-    network = decode(Path(path).read_bytes())
+def build_decoded(content: bytes) -> Network:
+    """The torch module in the bytes of a `.mdl` file, for pixels from 0 to 255; DecodeError if they are damaged."""
+    network = decode(content)
     family = get_family(network.family)
     built = build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)
     return built.eval()

@@ -15,36 +15,35 @@ from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
 from mdlray.report.published import compare
 from mdlray.tables import Store, load
-from mdlray.tables.files import parquet_bytes, write_atomically
+from mdlray.tables.files import parquet_bytes
 from mdlray.tables.front import front_table
+from mdlray.tables.store import FIGURES, REPORT
 
 __all__ = ["write_report"]
 
 
-def write_report(folder: str | Path) -> list[Path]:
+def write_report(folder: str | Path) -> list[Path | str]:
     """Draw and write everything for the sweep in `folder` from the rows it has now; returns the files written.
 
     Raises FileNotFoundError for a folder without results, ValueError for a damaged table or a newer row version.
     """
-    trials, store = load(folder), Store(Path(folder))
+    trials, store = load(folder), Store(folder)
     front, comparison = front_table(trials), compare(trials)
     pictures = {
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
     }
-    figures = store.figures_folder
-    files = {figures / f"{name}.png": picture.png for name, picture in pictures.items()}
-    files |= {figures / f"{name}.svg": picture.svg for name, picture in pictures.items()}
+    files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}
+    files |= {f"{FIGURES}/{name}.svg": picture.svg for name, picture in pictures.items()}
     arrow = pa.Table.from_pandas(comparison, preserve_index=False)
-    files[figures / "published_comparison.parquet"] = parquet_bytes(arrow)
-    files[figures / "published_comparison.csv"] = comparison.to_csv(index=False, float_format="%.10g").encode()
+    files[f"{FIGURES}/published_comparison.parquet"] = parquet_bytes(arrow)
+    files[f"{FIGURES}/published_comparison.csv"] = comparison.to_csv(index=False, float_format="%.10g").encode()
     captions = {
         "Test accuracy over compressed size": pictures["accuracy_vs_bytes"].png,
         "Test accuracy over edges removed": pictures["accuracy_vs_edges_removed"].png,
     }
-    files[store.report_path] = _page(store, trials, front, comparison, captions).encode()
-    write_atomically(files)
-    return list(files)
+    files[REPORT] = _page(store, trials, front, comparison, captions).encode()
+    return store.write_report(files)
 
 
 def _question(store: Store) -> str:
@@ -59,7 +58,7 @@ def _page(
     failed = trials[trials["status"] != "ok"]
     best = front[front["on_front"]]
     above = int(comparison["at_or_above"].sum())
-    name = store.folder.resolve().name
+    name = store.name
     return page(
         title=name,
         question=_question(store),

@@ -1,44 +1,13 @@
-"""Files that are whole or absent: atomic writing, and reading Parquet with errors that say what to do.
+"""Tables as Parquet files of a place, and reading them with errors that say what to do."""
 
-A file is written beside its place as `.tmp-<pid>-<name>`, flushed, fsynced and renamed; then its folder is fsynced. So
-whoever is killed, and whenever, leaves the old file, the new file, or the old file and a leftover that nobody reads.
-Assumes a POSIX file system, where a rename within a folder is atomic.
-"""
-
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mdlray.tables.place import Place
 from mdlray.tables.schema import ROW_VERSION
-
-LEFTOVER = ".tmp-"
-"""Prefix of the names of files that are not finished."""
-
-
-def write_atomically(contents: Mapping[Path, bytes]) -> None:
-    """Write every file whole or not at all, in the order given; missing folders are made."""
-    for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{LEFTOVER}{os.getpid()}-{path.name}")
-        try:
-            with open(beside, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    # Once per folder, not once per file: a pack brings a thousand models.
-    for folder in {path.parent for path in contents}:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -49,13 +18,16 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return content
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(place: Place, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """The file's table, or some of its columns.
 
     Raises FileNotFoundError for no file, ValueError for a damaged one and for one of a newer row version.
     """
+    where = place.address(name)
+    # Fetched whole and first, so that a store that does not answer is never mistaken for a damaged file.
+    source = pa.py_buffer(place.read(name)) if isinstance(where, str) else where
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True) as file:
             refusal = _refusal(file, columns or ())
             if not refusal:
                 return file.read(columns=columns)
@@ -64,10 +36,18 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as reason:
         # Arrow's own errors say nothing of the file; a ValueError comes from names that are no text any more.
         raise ValueError(
-            f"{path} is damaged ({str(reason).partition(chr(10))[0]}); delete it and run the sweep again: "
+            f"{where} is damaged ({str(reason).partition(chr(10))[0]}); delete it and run the sweep again: "
             "the trials that are only in this file are then run anew."
         ) from reason
-    raise ValueError(f"{path} {refusal}")
+    raise ValueError(f"{where} {refusal}")
+
+
+def read_parquets(place: Place, names: Sequence[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
+    """The tables of several files, in their order; errors as of `read_parquet`."""
+    if place.num_parallel == 1 or len(names) < 2:
+        return [read_parquet(place, name, columns) for name in names]
+    with ThreadPoolExecutor(place.num_parallel) as pool:
+        return list(pool.map(lambda name: read_parquet(place, name, columns), names))
 
 
 def _refusal(file: pq.ParquetFile, columns: Sequence[str]) -> str:

@@ -1,28 +1,33 @@
 """Tables that arrive in parts: write one pack's, read all as one table, merge them into one file per kind.
 
     parts/<number>-<pack_id>.{curves,layers,trials}.parquet     one pack; the trials file comes last and commits it
-    {curves,layers,trials}.parquet                              the same, after `compact`
+    parts/<number>.{curves,layers,trials}.parquet               all packs with smaller numbers, merged now and then
+    {curves,layers,trials}.parquet                              everything, after `compact`
 
 A trial may have several rows, in several of these files. The one that counts is ok rather than failed, then the latest
 (the compacted file is the oldest, parts follow in their order); its curves and layers are those that lie beside it. So
-every order of deaths, retries and compactions reads the same. One writer at a time, any number of readers.
+every order of deaths, retries, merges and compactions reads the same. Packs that a merged part covers are not looked at
+any more, so they may be removed in any order. One writer at a time, any number of readers; numbers and not times order.
 """
 
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdlray.tables.files import LEFTOVER, parquet_bytes, read_parquet, write_atomically
+from mdlray.tables.files import parquet_bytes, read_parquet, read_parquets
+from mdlray.tables.place import Place
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 
 SCHEMAS = {"curves": CURVES, "layers": LAYERS, "trials": TRIALS}
 """Kinds of tables, in the order in which a pack's are written: the last one commits."""
+
+FOLDER = "parts"
+MOST_PACKS = 256
+"""Packs that lie apart; then they become one part, so that listings stay short; a row is written three times in all."""
 
 _ORDER = {
     "trials": "dataset split label_randomization_fraction pixel_randomization architecture method regularizer "
@@ -31,101 +36,154 @@ _ORDER = {
     "layers": "trial_id",
 }
 _COMMIT = ".trials.parquet"
+_COMPACTED = "trials.parquet"
+_KEYS = ["trial_id", "status"]
 Result = TypeVar("Result")
+Best = dict[str, tuple[bool, int]]
+"""Trial id -> whether its row is ok, and the place of the part whose row counts."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The tables of one sweep: the compacted ones in `folder`, the parts in `parts_folder`."""
+    """The tables of one sweep: the compacted ones in its place, the parts in a folder below."""
 
-    folder: Path
-    parts_folder: Path
+    place: Place
 
     def write(self, pack_id: str, tables: Mapping[str, pa.Table]) -> None:
-        """Add one pack's tables (kind → table); an empty one is left out."""
-        # Above every number in use, orphans included: a new part must never pick up curves of a killed writer.
-        numbers = (re.match(r"(\d+)-", name) for name in names_in(self.parts_folder))
-        number = 1 + max((int(match[1]) for match in numbers if match), default=0)
-        for kind in SCHEMAS:
-            if tables[kind].num_rows:
-                part = self.parts_folder / f"{number:08d}-{pack_id}.{kind}.parquet"
-                write_atomically({part: parquet_bytes(tables[kind])})
+        """Add one pack's tables (kind → table); an empty one is left out. Merges the packs when many lie there."""
+        names = self.place.names(FOLDER)
+        self._add(f"{_next_number(names):08d}-{pack_id}", tables)
+        if len(_packs(_committed(names))) + 1 >= MOST_PACKS:
+            self._merge_packs()
 
     def exist(self) -> bool:
         """Whether there is a row to read."""
-        return (self.folder / "trials.parquet").exists() or bool(_committed(names_in(self.parts_folder)))
+        return self.place.exists(_COMPACTED) or bool(_committed(self.place.names(FOLDER)))
 
     def compact(self) -> None:
         """Merge the parts into one file per kind, then delete them."""
-        stems = _committed(names_in(self.parts_folder))
+        # First what merged parts cover: once those are gone, it would count again.
+        self.clean()
+        names = self.place.names(FOLDER)
+        stems = _committed(names)
         for kind in SCHEMAS if stems else ():
-            write_atomically({self.folder / f"{kind}.parquet": parquet_bytes(self.merged(kind))})
+            self.place.write({f"{kind}.parquet": parquet_bytes(self.merged(kind))})
         # Oldest first and rows first: a part that is left is newer than all that are gone, and has its curves.
         for stem in stems:
-            for kind in reversed(SCHEMAS):
-                (self.parts_folder / f"{stem}.{kind}.parquet").unlink(missing_ok=True)
+            self.place.delete([f"{FOLDER}/{stem}{_COMMIT}"])
+        self.place.delete(f"{FOLDER}/{name}" for name in names if not name.endswith(_COMMIT))
 
     def clean(self) -> None:
-        """Remove unfinished parts, and curves and layers whose rows never came."""
-        names = names_in(self.parts_folder)
-        committed = set(_committed(names))
-        for name in names:
-            if name.startswith(LEFTOVER) or name.partition(".")[0] not in committed:
-                (self.parts_folder / name).unlink(missing_ok=True)
+        """Remove unfinished parts, packs that a merged part covers, and curves and layers whose rows never came."""
+        self.place.clean(FOLDER)
+        names = self.place.names(FOLDER)
+        alive = set(_committed(names))
+        self.place.delete(f"{FOLDER}/{name}" for name in sorted(names) if name.partition(".")[0] not in alive)
 
     def status_by_trial(self) -> dict[str, str]:
         """Trial id → "ok" or "failed"."""
-        keys, _ = _steadily(lambda: self._keys_and_files("trials"))
-        return {trial_id: "ok" if ok else "failed" for trial_id, (ok, _) in _best(keys).items()}
+        best, compacted = _steadily(lambda: self._best(_committed(self.place.names(FOLDER))))
+        status = {} if compacted is None else _as_dict(compacted)
+        return status | {trial_id: "ok" if ok else "failed" for trial_id, (ok, _) in best.items()}
 
     def merged(self, kind: str) -> pa.Table:
         """All rows of a kind that count, in an order that compaction does not change."""
-        return _steadily(lambda: self._merge(kind))
+        return _steadily(lambda: self._merged(kind))
 
-    def _merge(self, kind: str) -> pa.Table:
-        keys, files = self._keys_and_files(kind)
-        best = _best(keys)
+    def _add(self, stem: str, tables: Mapping[str, pa.Table]) -> None:
+        contents = {
+            f"{FOLDER}/{stem}.{kind}.parquet": parquet_bytes(tables[kind]) for kind in SCHEMAS if tables[kind].num_rows
+        }
+        rows = contents.pop(f"{FOLDER}/{stem}{_COMMIT}")
+        if contents:
+            self.place.write(contents)
+        self.place.write({f"{FOLDER}/{stem}{_COMMIT}": rows})
+
+    def _merge_packs(self) -> None:
+        """Make the packs that lie apart one part. Its number is larger than theirs, which says that it covers them."""
+        names = self.place.names(FOLDER)
+        packs = _packs(_committed(names))
+        best = _best_of(self._keys(packs))
+        self._add(f"{_next_number(names):08d}", {kind: self._rows(kind, packs, names, best) for kind in SCHEMAS})
+        covered = [f"{FOLDER}/{stem}.{kind}.parquet" for stem in packs for kind in SCHEMAS]
+        self.place.delete(name for name in covered if name.removeprefix(f"{FOLDER}/") in names)
+
+    def _best(self, stems: Sequence[str]) -> tuple[Best, pa.Table | None]:
+        """The best row of every trial that these parts decide, and ids with statuses of the compacted file."""
+        best = _best_of(self._keys(stems))
+        # The compacted file comes after the parts: what a compaction moves meanwhile is seen twice, never missed.
+        if not self.place.exists(_COMPACTED):
+            return best, None
+        compacted = read_parquet(self.place, _COMPACTED, _KEYS)
+        failed = pa.array([trial_id for trial_id, (ok, _) in best.items() if not ok], pa.string())
+        if len(failed):
+            rescued = pc.and_(pc.is_in(compacted["trial_id"], value_set=failed), pc.equal(compacted["status"], "ok"))
+            for trial_id in compacted["trial_id"].filter(rescued).to_pylist():
+                del best[trial_id]
+        return best, compacted
+
+    def _merged(self, kind: str) -> pa.Table:
+        names = self.place.names(FOLDER)
+        stems = _committed(names)
+        best, compacted = self._best(stems)
+        rows = self._rows(kind, stems, names, best)
+        if compacted is None or not self.place.exists(f"{kind}.parquet"):
+            return rows
+        # Promotion: a column that one of the files lacks is null in its rows, a column that only it has is kept.
+        old = read_parquet(self.place, f"{kind}.parquet")
+        if best:
+            decided = pa.array(best, pa.string())
+            old = old.filter(pc.invert(pc.is_in(old["trial_id"], value_set=decided)))
+        merged = pa.concat_tables([SCHEMAS[kind].empty_table(), old, rows], promote_options="default")
+        # A compacted file is in order; a million rows take seconds to sort.
+        return in_order(merged, kind) if rows.num_rows else merged
+
+    def _rows(self, kind: str, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
+        """The rows of a kind that count among those of some parts."""
         ids: dict[int, list[str]] = {}
         for trial_id, (_, place) in best.items():
             ids.setdefault(place, []).append(trial_id)
+        files = {number: f"{stem}.{kind}.parquet" for stem in stems if (number := _number(stem)) in ids}
+        files = {number: name for number, name in files.items() if name in names}
         tables = [SCHEMAS[kind].empty_table()]
-        for place, path in sorted(files.items()):
-            table = read_parquet(path)
-            wanted = pa.array(ids.get(place, []), pa.string())
-            tables.append(table.filter(pc.is_in(table["trial_id"], value_set=wanted)))
-        # Promotion: a column that one of the files lacks is null in its rows, a column that only it has is kept.
-        merged = pa.concat_tables(tables, promote_options="default")
-        return merged.sort_by([(column, "ascending") for column in _ORDER[kind].split()])
+        found = read_parquets(self.place, [f"{FOLDER}/{name}" for name in files.values()])
+        for number, table in zip(files, found, strict=True):
+            tables.append(table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids[number], pa.string()))))
+        return in_order(pa.concat_tables(tables, promote_options="default"), kind)
 
-    def _keys_and_files(self, kind: str) -> tuple[dict[int, pa.Table], dict[int, Path]]:
-        """Ids with statuses, and the files of this kind, both by place in the order of writing (0: compacted)."""
-        names = names_in(self.parts_folder)
-        stems = dict(enumerate(_committed(names), 1))
-        rows = {place: self.parts_folder / f"{stem}{_COMMIT}" for place, stem in stems.items()}
-        keys = {place: read_parquet(path, ["trial_id", "status"]) for place, path in rows.items()}
-        of_kind = {place: f"{stem}.{kind}.parquet" for place, stem in stems.items()}
-        files = {place: self.parts_folder / name for place, name in of_kind.items() if name in names}
-        # The compacted files come after the parts: what a compaction moves meanwhile is then seen twice, never missed.
-        if (trials := self.folder / "trials.parquet").exists():
-            keys[0] = read_parquet(trials, ["trial_id", "status"])
-        if (compacted := self.folder / f"{kind}.parquet").exists():
-            files[0] = compacted
-        return keys, files
+    def _keys(self, stems: Sequence[str]) -> dict[int, pa.Table]:
+        tables = read_parquets(self.place, [f"{FOLDER}/{stem}{_COMMIT}" for stem in stems], _KEYS)
+        return {_number(stem): table for stem, table in zip(stems, tables, strict=True)}
 
 
-def names_in(folder: Path) -> set[str]:
-    """Names of the files in a folder; none where there is no folder."""
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+def in_order(table: pa.Table, kind: str) -> pa.Table:
+    """A table of a kind in the order that readers see."""
+    return table.sort_by([(column, "ascending") for column in _ORDER[kind].split()])
+
+
+def _number(stem: str) -> int:
+    match = re.match(r"\d+", stem)
+    return int(match[0]) if match else 0
+
+
+def _next_number(names: set[str]) -> int:
+    # Above every number in use, orphans included: a new part must never pick up curves of a killed writer.
+    return 1 + max(map(_number, names), default=0)
 
 
 def _committed(names: set[str]) -> list[str]:
-    """Stems of the parts that have their rows, oldest first."""
-    return sorted(n.removesuffix(_COMMIT) for n in names if n.endswith(_COMMIT) and not n.startswith(LEFTOVER))
+    """Stems of the parts that have their rows and are not covered by a merged one, oldest first."""
+    stems = sorted(n.removesuffix(_COMMIT) for n in names if re.fullmatch(r"\d+(-[\w-]+)?\.trials\.parquet", n))
+    covered = max((_number(stem) for stem in stems if "-" not in stem), default=0)
+    return [stem for stem in stems if "-" not in stem or _number(stem) > covered]
 
 
-def _best(keys: Mapping[int, pa.Table]) -> dict[str, tuple[bool, int]]:
-    """Trial id → whether its row is ok, and the place of the file whose row counts."""
-    best: dict[str, tuple[bool, int]] = {}
+def _packs(stems: Sequence[str]) -> list[str]:
+    return [stem for stem in stems if "-" in stem]
+
+
+def _best_of(keys: Mapping[int, pa.Table]) -> Best:
+    best: Best = {}
     for place, table in keys.items():
         for trial_id, status in zip(table["trial_id"].to_pylist(), table["status"].to_pylist(), strict=True):
             rank = (status == "ok", place)
@@ -133,8 +191,12 @@ def _best(keys: Mapping[int, pa.Table]) -> dict[str, tuple[bool, int]]:
     return best
 
 
+def _as_dict(keys: pa.Table) -> dict[str, str]:
+    return dict(zip(keys["trial_id"].to_pylist(), keys["status"].to_pylist(), strict=True))
+
+
 def _steadily(read: Callable[[], Result]) -> Result:
-    """Read anew when a compaction removes a part between its listing and its opening."""
+    """Read anew when a merge or compaction removes a part between its listing and its opening."""
     for _ in range(100):
         try:
             return read()

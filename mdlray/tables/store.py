@@ -2,105 +2,107 @@
 
     parts/ {trials,curves,layers}.parquet     rows, by pack and compacted (mdlray.tables.parts)
     models/<trial_id>.mdl                     the compressed networks
+    checkpoints/<pack_id>.pt                  packs that are half done
     front.parquet manifest.json optuna.journal figures/ report.html
 
 Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
-before, during and after a compaction. Assumes one writer at a time (the driver). Local folders only.
+before, during and after a compaction. Assumes one writer at a time (the driver). The place is a folder of this machine
+or a prefix in a bucket (mdlray.tables.place).
 """
 
-import fcntl
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from mdlray.tables.files import LEFTOVER, parquet_bytes, write_atomically
-from mdlray.tables.parts import SCHEMAS, Parts, names_in
+from mdlray.tables.files import parquet_bytes
+from mdlray.tables.parts import FOLDER, SCHEMAS, Parts
+from mdlray.tables.place import Place, open_place
 from mdlray.tables.schema import FRONT, to_frame, to_table
+
+FRONT_NAME, MANIFEST, JOURNAL, REPORT = "front.parquet", "manifest.json", "optuna.journal", "report.html"
+FIGURES, MODELS, CHECKPOINTS = "figures", "models", "checkpoints"
 
 
 @dataclass(frozen=True)
 class Store:
-    """The folder `results/<sweep>`, and every path below it."""
+    """The results of one sweep; `folder` is a Path, or the URI of a prefix in a bucket, and so are all paths below."""
 
-    folder: Path
+    folder: Path | str
+    place: Place = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        # A Path has already made s3:/bucket of s3://bucket.
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(self.folder)):
-            raise ValueError(f"{self.folder} is not a local path, and results live only in local folders so far.")
-        object.__setattr__(self, "folder", Path(self.folder))
+        place = open_place(self.folder)
+        object.__setattr__(self, "place", place)
+        object.__setattr__(self, "folder", place.address())
 
     @property
-    def trials_path(self) -> Path:
+    def name(self) -> str:
+        """What the folder is called: the sweep, or the sweep with `-quick`."""
+        return self.place.name
+
+    @property
+    def trials_path(self) -> Path | str:
         """One row per trial, as of the last compaction."""
-        return self.folder / "trials.parquet"
+        return self.place.address("trials.parquet")
 
     @property
-    def curves_path(self) -> Path:
+    def curves_path(self) -> Path | str:
         """One row per trial and epoch, as of the last compaction."""
-        return self.folder / "curves.parquet"
+        return self.place.address("curves.parquet")
 
     @property
-    def layers_path(self) -> Path:
+    def layers_path(self) -> Path | str:
         """One row per trial and layer, as of the last compaction."""
-        return self.folder / "layers.parquet"
+        return self.place.address("layers.parquet")
 
     @property
-    def front_path(self) -> Path:
+    def front_path(self) -> Path | str:
         """One row per cell, written by `write_front`."""
-        return self.folder / "front.parquet"
+        return self.place.address(FRONT_NAME)
 
     @property
-    def parts_folder(self) -> Path:
+    def parts_folder(self) -> Path | str:
         """Tables of packs that are not compacted yet."""
-        return self.folder / "parts"
+        return self.place.address(FOLDER)
 
     @property
-    def models_folder(self) -> Path:
+    def models_folder(self) -> Path | str:
         """The compressed networks."""
-        return self.folder / "models"
+        return self.place.address(MODELS)
 
     @property
-    def manifest_path(self) -> Path:
+    def manifest_path(self) -> Path | str:
         """What the sweep was made with, as JSON."""
-        return self.folder / "manifest.json"
+        return self.place.address(MANIFEST)
 
     @property
-    def figures_folder(self) -> Path:
+    def figures_folder(self) -> Path | str:
         """Figures and the tables behind them."""
-        return self.folder / "figures"
+        return self.place.address(FIGURES)
 
     @property
-    def report_path(self) -> Path:
+    def report_path(self) -> Path | str:
         """The page that people look at."""
-        return self.folder / "report.html"
+        return self.place.address(REPORT)
 
-    def model_path(self, trial_id: str) -> Path:
-        """Where the compressed network of this trial lies, or would."""
-        return self.models_folder / f"{_plain_name(trial_id)}.mdl"
+    def model_path(self, trial_id: str) -> Path | str:
+        """Where the compressed network of this trial lies, or would; `mdlray.decode` takes it."""
+        return self.place.address(_model(trial_id))
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Make the folder and be its only writer; ValueError if another process is, OSError if it cannot be written.
+    def writing(self) -> AbstractContextManager[None]:
+        """Make the place and be its only writer.
 
-        The lock is the system's: it ends with the process, however that ends.
+        ValueError if another driver is, or if the store refuses us; OSError if the place cannot be written. Here the
+        lock is the system's and ends with the process, in a bucket it is an object that is renewed.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / ".lock", "a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(
-                    f"another run is writing to {self.folder}; wait for it to end, or give this one another --results."
-                ) from None
-            yield
+        return self.place.writing()
 
     def write_pack(
         self,
@@ -125,7 +127,7 @@ class Store:
             if stray := sorted(set(trial_ids) - set(ids)):
                 raise ValueError(f"pack {pack_id} brings {what} of trial {stray[0]}, but no row of it.")
         name = _plain_name(pack_id)
-        write_atomically({self.model_path(trial_id): content for trial_id, content in models.items()})
+        self.place.write({_model(trial_id): content for trial_id, content in models.items()})
         self._parts.write(name, tables)
 
     def compact(self) -> None:
@@ -136,11 +138,9 @@ class Store:
     def clean(self) -> None:
         """Remove what a killed writer left: unfinished files, and curves and layers whose rows never came."""
         self._parts.clean()
-        for folder in (self.folder, self.models_folder):
-            for name in names_in(folder):
-                # The report is no writer of tables: it may be at work on its page just now.
-                if name.startswith(LEFTOVER) and not name.endswith(self.report_path.name):
-                    (folder / name).unlink(missing_ok=True)
+        # The report is no writer of tables: it may be at work on its page just now.
+        self.place.clean("", spare=[REPORT])
+        self.place.clean(MODELS)
 
     def has_results(self) -> bool:
         """Whether there is a row to read."""
@@ -165,31 +165,59 @@ class Store:
     def write_front(self, front: pd.DataFrame) -> None:
         """Keep the table that `mdlray.tables.front.front_table` made."""
         table = pa.Table.from_pandas(front, schema=FRONT, preserve_index=False)
-        write_atomically({self.front_path: parquet_bytes(table)})
+        self.place.write({FRONT_NAME: parquet_bytes(table)})
+
+    def write_report(self, files: Mapping[str, bytes]) -> list[Path | str]:
+        """Keep figures and page (name below the folder → content); returns where they lie."""
+        self.place.write(files)
+        return [self.place.address(name) for name in files]
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Keep what the sweep was made with, as JSON."""
-        write_atomically({self.manifest_path: (json.dumps(manifest, indent=2) + "\n").encode()})
+        self.place.write({MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
 
     def read_manifest(self) -> dict[str, Any]:
         """What `write_manifest` kept; empty where nothing was."""
-        if not self.manifest_path.exists():
-            return {}
-        manifest: dict[str, Any] = json.loads(self.manifest_path.read_text())
+        manifest: dict[str, Any] = json.loads(self._read(MANIFEST) or b"{}")
         return manifest
-
-    def read_journal(self) -> bytes | None:
-        """The search's journal, or None where there was no search."""
-        path = self.folder / "optuna.journal"
-        return path.read_bytes() if path.exists() else None
 
     def write_journal(self, content: bytes) -> None:
         """Keep the search's journal."""
-        write_atomically({self.folder / "optuna.journal": content})
+        self.place.write({JOURNAL: content})
+
+    def read_journal(self) -> bytes | None:
+        """The search's journal, where there was a search."""
+        return self._read(JOURNAL)
+
+    def write_checkpoint(self, pack_id: str, content: bytes) -> None:
+        """Keep the state of a pack that is half done, instead of the one before."""
+        self.place.write({_checkpoint(pack_id): content})
+
+    def read_checkpoint(self, pack_id: str) -> bytes | None:
+        """The last state of a pack that is half done, if it left one."""
+        return self._read(_checkpoint(pack_id))
+
+    def delete_checkpoint(self, pack_id: str) -> None:
+        """Forget the state of a pack; none is no error."""
+        self.place.delete([_checkpoint(pack_id)])
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self.place.read(name)
+        except FileNotFoundError:
+            return None
 
     @property
     def _parts(self) -> Parts:
-        return Parts(self.folder, self.parts_folder)
+        return Parts(self.place)
+
+
+def _model(trial_id: str) -> str:
+    return f"{MODELS}/{_plain_name(trial_id)}.mdl"
+
+
+def _checkpoint(pack_id: str) -> str:
+    return f"{CHECKPOINTS}/{_plain_name(pack_id)}.pt"
 
 
 def _plain_name(name: str) -> str:

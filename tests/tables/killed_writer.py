@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mdlray.tables import parts
 from mdlray.tables.schema import CURVES, TRIALS
 from mdlray.tables.store import Store
 
@@ -32,6 +33,7 @@ def write(store: Store, number: int, trials: dict[str, str]) -> None:
 
 
 def history(store: Store) -> None:
+    parts.MOST_PACKS = 2  # so that packs are merged too
     for number, step in enumerate([{"a": "ok", "b": "failed"}, {"b": "ok", "c": "ok"}, None, {"d": "ok"}, None]):
         store.compact() if step is None else write(store, number, step)
         (store.folder / "safe").write_text(str(number))
@@ -67,6 +69,7 @@ def steps(folder: Path) -> None:
 
 
 def loop(folder: Path) -> None:
+    parts.MOST_PACKS = 2
     store = Store(folder)
     for number in itertools.count(1 + len(store.status_by_trial()) // 3):
         write(store, number, {f"{number}-{member}": "ok" for member in "abc"})

@@ -1,36 +1,9 @@
-import os
-
 import pyarrow as pa
 import pytest
 
-from mdlray.tables.files import LEFTOVER, parquet_bytes, read_parquet, write_atomically
+from mdlray.tables.files import parquet_bytes, read_parquet
+from mdlray.tables.local import LocalFolder
 from mdlray.tables.schema import ROW_VERSION, TRIALS, to_table
-
-
-def test_files_are_written_whole_and_nothing_is_left_beside(tmp_path):
-    write_atomically({tmp_path / "a" / "x": b"one", tmp_path / "b" / "y": b"two"})
-    write_atomically({tmp_path / "a" / "x": b"three"})
-    assert (tmp_path / "a" / "x").read_bytes() == b"three" and (tmp_path / "b" / "y").read_bytes() == b"two"
-    assert os.listdir(tmp_path / "a") == ["x"] and os.listdir(tmp_path / "b") == ["y"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    write_atomically({tmp_path / "x": b"old"})
-
-    def full(descriptor):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        write_atomically({tmp_path / "x": b"new"})
-    assert (tmp_path / "x").read_bytes() == b"old" and os.listdir(tmp_path) == ["x"]
-
-
-def test_an_unfinished_file_has_the_process_in_its_name(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.extend(os.listdir(tmp_path)))
-    write_atomically({tmp_path / "x": b"new"})
-    assert seen[0] == f"{LEFTOVER}{os.getpid()}-x"
 
 
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path, make_row):
@@ -39,7 +12,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path, make_row):
         path = tmp_path / f"{number}.parquet"
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=rf"{number}\.parquet is damaged .*; delete it and run the sweep again"):
-            read_parquet(path)
+            read_parquet(LocalFolder(path.parent), path.name)
 
 
 def test_a_flipped_bit_of_the_data_is_noticed_or_harmless(tmp_path, make_row):
@@ -51,7 +24,7 @@ def test_a_flipped_bit_of_the_data_is_noticed_or_harmless(tmp_path, make_row):
     for place in range(4, footer, 23):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         try:
-            assert read_parquet(path) == table
+            assert read_parquet(LocalFolder(path.parent), path.name) == table
         except ValueError as error:
             assert "part.parquet is damaged" in str(error)
 
@@ -60,20 +33,20 @@ def test_a_newer_row_version_is_refused_by_name_and_number(tmp_path, make_row):
     path = tmp_path / "new.parquet"
     path.write_bytes(parquet_bytes(to_table([make_row(), make_row(row_version=ROW_VERSION + 1)], TRIALS)))
     with pytest.raises(ValueError, match=rf"new\.parquet .* version {ROW_VERSION + 1}.* up to {ROW_VERSION}; update"):
-        read_parquet(path, ["trial_id"])
+        read_parquet(LocalFolder(path.parent), path.name, ["trial_id"])
     marked = pa.table({"trial_id": ["t"]}).replace_schema_metadata({"mdlray_row_version": "9"})
     path.write_bytes(parquet_bytes(marked))
     with pytest.raises(ValueError, match="version 9"):
-        read_parquet(path)
+        read_parquet(LocalFolder(path.parent), path.name)
 
 
 def test_a_foreign_table_is_refused(tmp_path):
     path = tmp_path / "foreign.parquet"
     path.write_bytes(parquet_bytes(pa.table({"x": [1]})))
     with pytest.raises(ValueError, match="foreign.parquet has no column 'trial_id'"):
-        read_parquet(path)
+        read_parquet(LocalFolder(path.parent), path.name)
 
 
 def test_no_file_is_not_a_damaged_file(tmp_path):
     with pytest.raises(FileNotFoundError):
-        read_parquet(tmp_path / "none.parquet")
+        read_parquet(LocalFolder(tmp_path), "none.parquet")

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -130,3 +131,11 @@ def test_the_order_of_rows_leaves_no_trace(make_row):
     trials = make_trials(make_row, settings)
     shuffled = front_table(trials.sample(frac=1, random_state=1))
     pd.testing.assert_frame_equal(shuffled, front_table(trials))
+
+
+def test_the_setting_is_the_spec_without_its_seeds(make_row):
+    trials = make_trials(make_row, [(0.9, [0.9, 0.8], [100, 110], {}), (0.95, [0.6], [50], {})])
+    for cell in front_table(trials).to_dict("records"):
+        spec = json.loads(trials.set_index("cell_id").loc[[cell["cell_id"]], "spec"].iloc[0])
+        del spec["seeds"]
+        assert cell["setting"] == json.dumps(spec, sort_keys=True, separators=(",", ":"))

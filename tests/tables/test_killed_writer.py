@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mdlray.tables.files import LEFTOVER
+from mdlray.tables.local import LEFTOVER
 from mdlray.tables.store import Store
 
 SCRIPT = str(Path(__file__).with_name("killed_writer.py"))

@@ -1,5 +1,6 @@
 """Any order of packs and compactions reads as: the ok row, else the latest; with the curves that came with it."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mdlray.tables import parts as parts_module
 from mdlray.tables.files import parquet_bytes
+from mdlray.tables.local import LocalFolder
 from mdlray.tables.parts import Parts
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
 
@@ -36,7 +39,7 @@ def read(parts: Parts) -> tuple[dict[str, tuple[str, float]], dict[str, list[flo
 
 
 def make_parts(folder: Path) -> Parts:
-    return Parts(folder, folder / "parts")
+    return Parts(LocalFolder(folder))
 
 
 packs = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["ok", "failed"]), min_size=1)
@@ -123,3 +126,43 @@ def test_one_damaged_part_is_named(tmp_path):
         with pytest.raises(ValueError, match="00000001-p0.trials.parquet is damaged"):
             look()
     assert (tmp_path / "parts" / "00000002-p1.trials.parquet").exists()
+
+
+def test_many_packs_are_merged_and_nothing_that_is_read_changes(tmp_path, monkeypatch):
+    """Retries across merges, a merge killed before it removes anything, and a compaction of all of it."""
+    history = [{f"t{n % 40:02d}": "failed" if n % 3 else "ok", f"u{n:02d}": "ok"} for n in range(60)]
+    plain, merging = make_parts(tmp_path / "plain"), make_parts(tmp_path / "merging")
+    for number, trials in enumerate(history):
+        monkeypatch.setattr(parts_module, "MOST_PACKS", 10**6)
+        plain.write(f"p{number}", pack(trials, number))
+        monkeypatch.setattr(parts_module, "MOST_PACKS", 8)
+        covered = {path: path.read_bytes() for path in (tmp_path / "merging" / "parts").glob("*-*")}
+        merging.write(f"p{number}", pack(trials, number))
+        if number == 31:
+            for path, content in covered.items():
+                path.write_bytes(content)
+        assert len(list((tmp_path / "merging" / "parts").glob("*-*.trials.parquet"))) < 8 + 8 * (number >= 31)
+        if number % 10 == 9:
+            assert read(merging) == read(plain) and merging.status_by_trial() == plain.status_by_trial()
+    assert len(list((tmp_path / "merging" / "parts").glob("*.parquet"))) < 60
+    for parts in (merging, plain):
+        parts.compact()
+    for kind in ("trials", "curves", "layers"):
+        name = f"{kind}.parquet"
+        assert (tmp_path / "merging" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+    assert list((tmp_path / "merging" / "parts").iterdir()) == []
+    merging.write("last", pack({"t00": "ok"}, 99))
+    assert read(merging)[0]["t00"] == ("ok", 99.0)
+
+
+@pytest.mark.parametrize("year", [1990, 2040])
+def test_times_of_files_decide_nothing(tmp_path, year):
+    """A clock that was set back or forth between packs."""
+    parts = make_parts(tmp_path)
+    for attempt, trials in enumerate([{"a": "ok", "b": "failed"}, {"b": "ok"}, {"a": "ok"}]):
+        parts.write(f"p{attempt}", pack(trials, attempt))
+        for path in [*(tmp_path / "parts").iterdir(), tmp_path / "parts", tmp_path]:
+            os.utime(path, (seconds := (year - 1970) * 31_556_952 - attempt * 10**6, seconds))
+        if attempt == 1:
+            parts.compact()
+    assert read(parts)[0] == {"a": ("ok", 2.0), "b": ("ok", 1.0)}

@@ -53,12 +53,6 @@ def test_load_names_the_folder_and_the_command(tmp_path):
         load(folder)
 
 
-@pytest.mark.parametrize("folder", ["s3://bucket/results", "gs://x/y", "file:///tmp/x", Path("s3://bucket/results")])
-def test_addresses_of_remote_stores_are_refused(folder):
-    with pytest.raises(ValueError, match="not a local path"):
-        Store(folder)
-
-
 def test_a_pack_that_does_not_fit_leaves_nothing(tmp_path, make_row):
     store, row, other = Store(tmp_path / "s"), make_row(), make_row(seed=1)
     wrong = {
@@ -122,7 +116,10 @@ def test_a_second_writer_is_refused_while_the_first_lives(tmp_path: Path) -> Non
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None and first.stdout.readline() == "writing\n"
-        with pytest.raises(ValueError, match="another run is writing to .*toy; wait for it"), store.writing():
+        with (
+            pytest.raises(ValueError, match=r"writing to .*toy: process \d+ on .*, since 20.* Wait for it"),
+            store.writing(),
+        ):
             pass
         first.kill()
     with store.writing():
