@@ -143,12 +143,19 @@ def run_packs(packs: Sequence[Pack], work: Work, resources: Resources, watch: Wa
         tuner.fit()
     except tune.TuneError as error:
         # What a callback of the watch raised comes wrapped; the cause is what the user can act on.
-        raise (error.__cause__ or error) from None
+        raise _reason(error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     for pack in feeder.given_up:
         watch.lost(pack, f"the worker was lost {feeder.losses[pack.pack_id]} times while it ran this pack")
     return not feeder.waiting and not feeder.running
+
+
+def _reason(error: BaseException) -> BaseException:
+    # Ray Tune wraps twice, the inner time without a cause: the context is what was raised.
+    while isinstance(error, tune.TuneError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return error
 
 
 class _Feeder(Searcher):  # type: ignore[misc]
