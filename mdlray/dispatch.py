@@ -202,10 +202,17 @@ def run_packs(more: More, work: Work, resources: Resources, watch: Watch) -> boo
         tuner.fit()
     except tune.TuneError as error:
         # What a callback of the watch raised comes wrapped; the cause is what the user can act on.
-        raise (error.__cause__ or error) from None
+        raise _reason(error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     return feeder.is_done
+
+
+def _reason(error: BaseException) -> BaseException:
+    # Ray Tune wraps twice, the inner time without a cause: the context is what was raised.
+    while isinstance(error, tune.TuneError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return error
 
 
 class _Feeder(Searcher):  # type: ignore[misc]
