@@ -78,7 +78,7 @@ class Progress:
         self.running.discard(pack.pack_id)
         self.num_packs += 1
         self.num_trials += len(rows)
-        self.num_failed += sum(row["status"] != "ok" for row in rows)
+        self.num_failed += sum(row["status"] == "failed" for row in rows)
         self.work_done += sum(map(work, pack.members))
         self.rows.extend({column: row[column] for column in SHOWN} for row in rows)
 

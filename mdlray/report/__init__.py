@@ -55,15 +55,16 @@ def _question(store: Store) -> str:
 def _page(
     store: Store, trials: pd.DataFrame, front: pd.DataFrame, comparison: pd.DataFrame, pictures: dict[str, bytes]
 ) -> str:
-    failed = trials[trials["status"] != "ok"]
+    failed = trials[trials["status"] == "failed"]
+    numbers = trials["status"].value_counts().reindex(["ok", "stopped", "failed"], fill_value=0)
+    counts = ", ".join(f"{count:,} {status}" for status, count in numbers.items() if count or status != "stopped")
     best = front[front["on_front"]]
     above = int(comparison["at_or_above"].sum())
     name = store.name
     return page(
         title=name,
         question=_question(store),
-        summary=f"{len(trials):,} trials: {len(trials) - len(failed):,} ok, {len(failed):,} failed; "
-        f"{len(front):,} settings, {len(best):,} of them on a front.",
+        summary=f"{len(trials):,} trials: {counts}; {len(front):,} settings, {len(best):,} of them on a front.",
         pictures=pictures,
         tables=[
             (

@@ -4,7 +4,7 @@
     parts/<number>.{curves,layers,trials}.parquet               all packs with smaller numbers, merged now and then
     {curves,layers,trials}.parquet                              everything, after `compact`
 
-A trial may have several rows, in several of these files. The one that counts is ok rather than failed, then the latest
+A trial may have several rows, in several of these files. The one that counts is an ok one if there is, then the latest
 (the compacted file is the oldest, parts follow in their order); its curves and layers are those that lie beside it. So
 every order of deaths, retries, merges and compactions reads the same. Packs that a merged part covers are not looked at
 any more, so they may be removed in any order. One writer at a time, any number of readers; numbers and not times order.
@@ -39,8 +39,8 @@ _COMMIT = ".trials.parquet"
 _COMPACTED = "trials.parquet"
 _KEYS = ["trial_id", "status"]
 Result = TypeVar("Result")
-Best = dict[str, tuple[bool, int]]
-"""Trial id -> whether its row is ok, and the place of the part whose row counts."""
+Best = dict[str, tuple[bool, int, str]]
+"""Trial id -> whether its row is ok, the place of the part whose row counts, and the row's status."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class Parts:
         self.place.delete(f"{FOLDER}/{name}" for name in sorted(names) if name.partition(".")[0] not in alive)
 
     def status_by_trial(self) -> dict[str, str]:
-        """Trial id → "ok" or "failed"."""
+        """Trial id → status of the row that counts: "ok", "stopped" or "failed"."""
         best, compacted = _steadily(lambda: self._best(_committed(self.place.names(FOLDER))))
         status = {} if compacted is None else _as_dict(compacted)
-        return status | {trial_id: "ok" if ok else "failed" for trial_id, (ok, _) in best.items()}
+        return status | {trial_id: its_status for trial_id, (_, _, its_status) in best.items()}
 
     def merged(self, kind: str) -> pa.Table:
         """All rows of a kind that count, in an order that compaction does not change."""
@@ -115,9 +115,9 @@ class Parts:
         if not self.place.exists(_COMPACTED):
             return best, None
         compacted = read_parquet(self.place, _COMPACTED, _KEYS)
-        failed = pa.array([trial_id for trial_id, (ok, _) in best.items() if not ok], pa.string())
-        if len(failed):
-            rescued = pc.and_(pc.is_in(compacted["trial_id"], value_set=failed), pc.equal(compacted["status"], "ok"))
+        others = pa.array([trial_id for trial_id, (ok, _, _) in best.items() if not ok], pa.string())
+        if len(others):
+            rescued = pc.and_(pc.is_in(compacted["trial_id"], value_set=others), pc.equal(compacted["status"], "ok"))
             for trial_id in compacted["trial_id"].filter(rescued).to_pylist():
                 del best[trial_id]
         return best, compacted
@@ -141,7 +141,7 @@ class Parts:
     def _rows(self, kind: str, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
         """The rows of a kind that count among those of some parts."""
         ids: dict[int, list[str]] = {}
-        for trial_id, (_, place) in best.items():
+        for trial_id, (_, place, _) in best.items():
             ids.setdefault(place, []).append(trial_id)
         files = {number: f"{stem}.{kind}.parquet" for stem in stems if (number := _number(stem)) in ids}
         files = {number: name for number, name in files.items() if name in names}
@@ -186,7 +186,7 @@ def _best_of(keys: Mapping[int, pa.Table]) -> Best:
     best: Best = {}
     for place, table in keys.items():
         for trial_id, status in zip(table["trial_id"].to_pylist(), table["status"].to_pylist(), strict=True):
-            rank = (status == "ok", place)
+            rank = (status == "ok", place, status)
             best[trial_id] = max(best.get(trial_id, rank), rank)
     return best
 

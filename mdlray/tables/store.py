@@ -147,7 +147,7 @@ class Store:
         return self._parts.exist()
 
     def status_by_trial(self) -> dict[str, str]:
-        """Trial id → "ok" or "failed", for every trial that has a row; reads two columns only."""
+        """Trial id → "ok", "stopped" or "failed", for every trial that has a row; reads two columns only."""
         return self._parts.status_by_trial()
 
     def read_trials(self) -> pd.DataFrame:
