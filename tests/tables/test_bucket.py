@@ -1,5 +1,6 @@
 """Results in a bucket of a real S3 server that is cut off in the middle of a write, killed, or refuses."""
 
+import contextlib
 import select
 import socket
 import threading
@@ -49,18 +50,20 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        # Either side may hang up at any time: that ends the connection, and this thread.
+        with contextlib.suppress(OSError):
+            self._pass_on(client)
 
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
             while True:
                 ready, _, _ = select.select([client, server], [], [], 30)
                 for source in ready:
-                    try:
-                        content = source.recv(2**16)
-                    except OSError:
-                        return
-                    if not content or not ready:
+                    content = source.recv(2**16)
+                    if not content:
                         return
                     if source is client:
                         content = content[: max(0, self.limit - self.sent)]
