@@ -1,10 +1,12 @@
 """How good is the search, and what do packs cost it? Finished trials of a grid are looked up instead of trained.
 
-    python benchmarks/search.py [--seeds 10] [--trials 200]
+    python benchmarks/search.py [--seeds 10] [--trials 200] [--gp]
+    python benchmarks/search.py --compare results/reference/pareto_search-tpe results/reference/pareto_search-random
 
 `benchmarks/tables/search_table.parquet` has every trial of `benchmarks/search_table.py` (3,456, embedded digits). The
 hypervolume of what a search has found is a share of the whole grid's; the search is the one that sweeps use, asked one
-trial at a time or in batches. `--gp` adds the Gaussian process, which takes minutes per seed.
+trial at a time or in batches. `--gp` adds the Gaussian process, which takes minutes per seed. `--compare` sets finished
+searches side by side, stratum by stratum.
 """
 
 import argparse
@@ -13,15 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
+import mdlray
 from mdlray.plan import Sweep, expand, load_sweep
 from mdlray.search import Search
 from mdlray.space import Space
-from mdlray.tables.front import hypervolume
+from mdlray.tables.front import hypervolume, pareto_mask
 
 HERE = Path(__file__).parent
 AFTER = (50, 100, 200)
+AFTER_REAL = (25, 50, 75)
 SEARCHES = (
     ("TPE, one at a time", "tpe", 1),
     ("TPE, batches of 8", "tpe", 8),
@@ -66,13 +73,39 @@ def found(sweep: Sweep, rows: dict[str, Row], sampler: str, batch: int, seed: in
     return [rows[trial.user_attrs["trial_id"]] for trial in trials]
 
 
+def compare(folders: list[str]) -> None:
+    """Hypervolume per stratum after some trials of each search, from the largest network of all as float32."""
+    tables = {folder: mdlray.load(folder).set_index("trial_id") for folder in folders}
+    reference = (0.0, float(np.log10(4 * max(table["num_weights"].max() for table in tables.values()))))
+    print("| stratum | search |" + "".join(f" after {count} |" for count in AFTER_REAL) + " on the front |")
+    print("| --- | --- |" + " ---: |" * (len(AFTER_REAL) + 1))
+    lines = []
+    for folder, table in tables.items():
+        storage = JournalStorage(JournalFileBackend(str(Path(folder) / "optuna.journal")))
+        for study in optuna.get_all_study_summaries(storage=storage):
+            trials = optuna.load_study(study_name=study.study_name, storage=storage).trials
+            rows = table.loc[[trial.user_attrs["trial_id"] for trial in trials]]
+            ok = rows["status"] == "ok"
+            accuracy = np.where(ok, rows["validation_accuracy"].astype(float), 0.0)
+            size = np.where(ok, np.log10(rows["compressed_bytes"].astype(float)), np.inf)
+            volumes = [hypervolume(accuracy[:count], size[:count], reference) for count in AFTER_REAL]
+            on_front = pareto_mask(accuracy, size)[ok].sum()
+            cells = " | ".join(f"{volume:.3f}" for volume in volumes)
+            lines.append((rows["dataset"].iloc[0], f"| {Path(folder).name} | {cells} | {on_front} |"))
+    for dataset, line in sorted(lines, key=lambda pair: pair[0]):
+        print(f"| {dataset} {line}")
+
+
 def main() -> None:
     """Every search with every seed, as a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--gp", action="store_true")
+    parser.add_argument("--compare", nargs="+", metavar="FOLDER")
     arguments = parser.parse_args()
+    if arguments.compare:
+        return compare(arguments.compare)
     sweep = load_sweep(HERE / "search_table.py")
     columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes", "num_weights"]
     table = pd.read_parquet(HERE / "tables" / "search_table.parquet", columns=columns)
