@@ -129,7 +129,7 @@ def test_stopped_trials_are_done_for_a_sweep_that_stops_and_missing_for_one_that
     folder = tmp_path / "results" / "tiny_sweep"
     stopped = mdlray.load(folder).set_index("trial_id")
     assert {"ok", "stopped"} == set(stopped["status"]) and stopped["decoded_ok"].all()
-    assert (stopped["trained_epochs"] < stopped["num_epochs"]).equals(stopped["status"] == "stopped")
+    assert list(stopped["trained_epochs"] < stopped["num_epochs"]) == list(stopped["status"] == "stopped")
     code, output = command(str(halving), "--gpus", "0", cwd=tmp_path)
     assert code == 0 and "all 12 trials are done" in output
     code, output = command(str(whole), "--gpus", "0", cwd=tmp_path)
