@@ -148,7 +148,10 @@ class Parts:
         tables = [SCHEMAS[kind].empty_table()]
         found = read_parquets(self.place, [f"{FOLDER}/{name}" for name in files.values()])
         for number, table in zip(files, found, strict=True):
-            tables.append(table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids[number], pa.string()))))
+            # All of them, mostly; a filter would copy the table, and at the end of a large sweep memory is what lacks.
+            if table.num_rows > len(ids[number]) or kind != "trials":
+                table = table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids[number], pa.string())))
+            tables.append(table)
         return in_order(pa.concat_tables(tables, promote_options="default"), kind)
 
     def _keys(self, stems: Sequence[str]) -> dict[int, pa.Table]:
