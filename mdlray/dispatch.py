@@ -7,11 +7,13 @@ lies in a temporary folder and is never restored (a restore re-runs finished tri
 """
 
 import logging
+import math
 import os
 import pickle
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import zlib
 from collections import Counter, deque
@@ -46,6 +48,15 @@ More = Callable[[], Sequence[Pack] | None]
 """Packs that may start now and were not given out before; None when there will never be more."""
 
 PROBE_SECONDS = 10.0
+
+_disconnected = threading.Event()
+"""Ends the watch: what goes away after this is meant to."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+PATIENCE_SECONDS = 2.0
+HEAD_PATIENCE = 0.6
+"""Share of the time after which Ray ends a process that cannot reach the head (RAY_gcs_rpc_server_reconnect_timeout_s,
+60 s unless set): early enough to say first what that means here."""
 
 MOST_PACKS_PER_GPU = 4
 """While one pack is quantized and encoded on a CPU, others keep the GPU busy; more would only wait for each other."""
@@ -84,8 +95,12 @@ class Watch:
     """A pack whose worker was lost every time, with what is known about it."""
 
 
-def connect(address: str | None) -> None:
-    """Join the Ray cluster at `address` (`auto`: one that runs here), or at RAY_ADDRESS, or start Ray here."""
+def connect(address: str | None, cluster_lost: Callable[[str], None] | None = None) -> None:
+    """Join the Ray cluster at `address` (`auto`: one that runs here), or at RAY_ADDRESS, or start Ray here.
+
+    `cluster_lost` is told, in a thread of its own, that the cluster's head or this machine's part of it has gone. The
+    driver cannot go on then: what it asks of Ray waits, until Ray ends the process, with no word on what to do.
+    """
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -97,6 +112,12 @@ def connect(address: str | None) -> None:
             f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
             "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
         ) from error
+    if cluster_lost:
+        head, here = ray.get_runtime_context().gcs_address, ray.get_runtime_context().get_node_id()
+        (node,) = (node for node in ray.nodes() if node["NodeID"] == here)
+        raylet = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+        _disconnected.clear()
+        threading.Thread(target=_watch_cluster, args=(head, raylet, cluster_lost), daemon=True).start()
 
 
 def _probe(address: str) -> None:
@@ -105,11 +126,32 @@ def _probe(address: str) -> None:
         raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
     host, colon, port = address.rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+
+
+def _watch_cluster(head: str, raylet: str, lost: Callable[[str], None]) -> None:
+    head_patience = HEAD_PATIENCE * float(os.environ.get("RAY_gcs_rpc_server_reconnect_timeout_s", 60))
+    watched = {
+        head: (f"the head of the Ray cluster at {head}", head_patience),
+        raylet: (f"Ray's part on this machine, the raylet at {raylet},", PATIENCE_SECONDS),
+    }
+    answered: dict[str, float] = {}
+    while not _disconnected.wait(SECONDS_BETWEEN_LOOKS):
+        for address, (name, patience) in watched.items():
+            try:
+                _probe(address)
+                answered[address] = time.monotonic()
+            except OSError as error:
+                # Of one that never answered, as behind a firewall, this says nothing.
+                silent = time.monotonic() - answered.get(address, math.inf)
+                if silent > patience and not _disconnected.is_set():
+                    lost(f"{name} has not answered for {silent:.0f} s ({error})")
+                    return
 
 
 def disconnect() -> None:
     """Leave the cluster; a Ray that `connect` started ends."""
+    _disconnected.set()
     ray.shutdown()
 
 
