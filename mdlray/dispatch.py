@@ -7,11 +7,9 @@ lies in a temporary folder and is never restored (a restore re-runs finished tri
 """
 
 import logging
-import math
 import os
 import pickle
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -21,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mdlray import outage
 from mdlray.plan import Pack
 from mdlray.tables.pack import PackResult
 
@@ -47,16 +46,12 @@ Work = Callable[..., PackResult]
 More = Callable[[], Sequence[Pack] | None]
 """Packs that may start now and were not given out before; None when there will never be more."""
 
-PROBE_SECONDS = 10.0
-
-_disconnected = threading.Event()
-"""Ends the watch: what goes away after this is meant to."""
-
-SECONDS_BETWEEN_LOOKS = 1.0
-PATIENCE_SECONDS = 2.0
+RAYLET_PATIENCE_SECONDS = 2.0
 HEAD_PATIENCE = 0.6
 """Share of the time after which Ray ends a process that cannot reach the head (RAY_gcs_rpc_server_reconnect_timeout_s,
 60 s unless set): early enough to say first what that means here."""
+
+_disconnected = threading.Event()
 
 MOST_PACKS_PER_GPU = 4
 """While one pack is quantized and encoded on a CPU, others keep the GPU busy; more would only wait for each other."""
@@ -116,37 +111,22 @@ def connect(address: str | None, cluster_lost: Callable[[str], None] | None = No
         head, here = ray.get_runtime_context().gcs_address, ray.get_runtime_context().get_node_id()
         (node,) = (node for node in ray.nodes() if node["NodeID"] == here)
         raylet = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+        head_patience = HEAD_PATIENCE * float(os.environ.get("RAY_gcs_rpc_server_reconnect_timeout_s", 60))
+        watched = {
+            head: outage.Watched(f"the head of the Ray cluster at {head}", head_patience),
+            raylet: outage.Watched(f"Ray's part on this machine, the raylet at {raylet},", RAYLET_PATIENCE_SECONDS),
+        }
         _disconnected.clear()
-        threading.Thread(target=_watch_cluster, args=(head, raylet, cluster_lost), daemon=True).start()
+        outage.watch(watched, cluster_lost, _disconnected)
 
 
 def _probe(address: str) -> None:
     # Ray itself tries a wrong address for minutes; its client mode runs the searcher away from the results folder.
     if address.startswith("ray://"):
         raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if colon and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
-
-
-def _watch_cluster(head: str, raylet: str, lost: Callable[[str], None]) -> None:
-    head_patience = HEAD_PATIENCE * float(os.environ.get("RAY_gcs_rpc_server_reconnect_timeout_s", 60))
-    watched = {
-        head: (f"the head of the Ray cluster at {head}", head_patience),
-        raylet: (f"Ray's part on this machine, the raylet at {raylet},", PATIENCE_SECONDS),
-    }
-    answered: dict[str, float] = {}
-    while not _disconnected.wait(SECONDS_BETWEEN_LOOKS):
-        for address, (name, patience) in watched.items():
-            try:
-                _probe(address)
-                answered[address] = time.monotonic()
-            except OSError as error:
-                # Of one that never answered, as behind a firewall, this says nothing.
-                silent = time.monotonic() - answered.get(address, math.inf)
-                if silent > patience and not _disconnected.is_set():
-                    lost(f"{name} has not answered for {silent:.0f} s ({error})")
-                    return
+        outage.probe(address)
 
 
 def disconnect() -> None:
