@@ -74,13 +74,18 @@ class Todo:
     work: float | None = None
 
 
-def run_missing(asked: Asked, gpus: int | None, address: str | None, console: Console) -> bool:
-    """Run what is missing through Ray; returns False if it was interrupted."""
+def run_missing(
+    asked: Asked, gpus: int | None, address: str | None, console: Console, cluster_lost: Callable[[str], None]
+) -> bool:
+    """Run what is missing through Ray; returns False if it was interrupted.
+
+    `cluster_lost` must end the process: it is called in another thread when the cluster is gone, with what happened.
+    """
     from mdlray import dispatch, trial
 
     started, clock, commit = datetime.now(UTC), time.monotonic(), current_commit()
     trial.check_names(asked.trials)
-    dispatch.connect(address)
+    dispatch.connect(address, cluster_lost)
     try:
         resources = dispatch.choose_resources(gpus)
         todo = search_todo(asked, resources) if asked.search else grid_todo(asked, resources)

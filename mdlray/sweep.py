@@ -3,7 +3,8 @@
     sweeps/NAME.py -> trials -> packs, minus what is done -> Ray Tune -> results/NAME/ -> front and figures
 
 The same command again resumes: what has a row is not run twice. Exit codes: 0 all rows ok, 1 some rows failed (they are
-listed), 2 bad input, 130 interrupted (with the command that resumes). Heavy imports happen once a run starts.
+listed), 2 bad input, 3 the Ray cluster was lost, 130 interrupted (both with the command that resumes). Heavy
+imports happen once a run starts.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ from mdlray.tables import Store
 from mdlray.tables.front import front_table
 from mdlray.tables.place import below
 
-EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 console = Console(highlight=False, markup=False)
@@ -159,11 +160,25 @@ def run(asked: Asked, gpus: int | None, address: str | None) -> int:
     """Run what is missing, then write the tables; returns the exit code."""
     with asked.store.writing():
         if is_missing(asked):
-            done = run_missing(asked, gpus, address, console)
+            done = run_missing(asked, gpus, address, console, lambda reason: end_without_cluster(asked, reason))
         else:
             console.print(f"all {len(asked.trials) or open_search(asked).num_told} trials are done.")
             done = True
         return finish(asked, interrupted=not done)
+
+
+def end_without_cluster(asked: Asked, reason: str) -> None:
+    """Say what to do, and end the process at once: its main thread may wait for the lost cluster for ever.
+
+    What is being written is cut off as by a kill, which leaves every file whole or absent.
+    """
+    advice = (
+        "Nothing that is stored is lost. Start the cluster again (one of this command's own starts by itself), then "
+        f"resume with: {asked.command}  # or the new --address"
+    )
+    # In one call of the system, past the display of progress, whose locks the main thread may hold.
+    os.write(sys.stderr.fileno(), f"\nerror: {reason}. {advice}\n".encode())
+    os._exit(EXIT_CLUSTER_LOST)
 
 
 def is_missing(asked: Asked) -> bool:

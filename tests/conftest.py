@@ -1,13 +1,20 @@
-"""A Ray cluster of several nodes and an S3 server on this machine; no deadlines, machines are shared."""
+"""Ray clusters of several nodes and an S3 server on this machine; no deadlines, machines are shared."""
 
+import contextlib
+import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -87,3 +94,99 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         yield server
     finally:
         server.stop()
+
+
+@dataclass
+class SeparateCluster:
+    """A Ray cluster in a process of its own, and the command that joins it; all its processes carry a mark."""
+
+    folder: Path
+    """Short: the paths of sockets may have 107 letters."""
+    gpus: tuple[int, ...]
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+    state: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, gpus: tuple[int, ...], **settings: str) -> "SeparateCluster":
+        folder = Path(tempfile.mkdtemp(prefix="mdl", dir="/tmp"))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        ours = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": str(folder), "TMPDIR": str(folder), "COLUMNS": "120"}
+        environment = kept | ours | {"MDLRAY_TEST_MARK": folder.name}
+        words = [sys.executable, str(Path(__file__).parent / "ray_cluster.py"), *map(str, gpus)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(words, env=environment | settings, text=True, **pipes)
+        cluster = cls(folder, gpus, environment, process)
+        cluster._read()
+        return cluster
+
+    @property
+    def address(self) -> str:
+        return str(self.state["address"])
+
+    def replace_node(self, number: int) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(f"replace {number}\n")
+        self.process.stdin.flush()
+        self._read()
+
+    def sweep(self, *words: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+        """The command in this cluster; what it prints is added to `log`."""
+        command = [sys.executable, "-m", "mdlray.sweep", *words, "--address", self.address]
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.environment | environment, stdout=file, stderr=subprocess.STDOUT
+            )
+
+    def processes(self) -> dict[int, str]:
+        """What runs with the mark of this cluster: process -> what it calls itself."""
+        mark, found = f"MDLRAY_TEST_MARK={self.folder.name}".encode(), {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            except OSError:
+                continue
+        return {pid: name for pid, name in found.items() if name}
+
+    def workers(self) -> list[int]:
+        """The processes that run packs."""
+        return sorted(pid for pid, name in self.processes().items() if name.startswith("ray::ImplicitFunc"))
+
+    def stop(self) -> dict[int, str]:
+        """End it as its owner would; returns what is left half a minute later, and ends that."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        self.process.stdout.close()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        deadline = time.monotonic() + 30
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return left
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        self.state = json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture
+def separate_cluster() -> Iterator[Callable[..., SeparateCluster]]:
+    """Starts Ray clusters in processes of their own: one node per number of GPUs, settings of Ray by name."""
+    clusters: list[SeparateCluster] = []
+
+    def start(gpus: tuple[int, ...], **settings: str) -> SeparateCluster:
+        clusters.append(SeparateCluster.start(gpus, **settings))
+        return clusters[-1]
+
+    yield start
+    for cluster in clusters:
+        if cluster.process.returncode is None:
+            cluster.stop()

@@ -1,8 +1,10 @@
-"""The launch files as texts, and the shell commands in them."""
+"""The launch files as texts, the shell commands in them, and hosts made of namespaces."""
 
 import re
 import shlex
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,29 @@ def shell_commands(shell_scripts: list[Script]) -> list[list[str]]:
 def launch_files() -> dict[str, Any]:
     """Contents of the launcher's files by name, parsed."""
     return {name: yaml.safe_load((CLUSTER / name).read_text()) for name in LAUNCHER_FILES}
+
+
+NAMESPACES = "unshare --pid --fork --kill-child --mount-proc --net --mount".split()
+"""A first process of namespaces, with which all of them end."""
+
+OnHosts = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def on_hosts() -> OnHosts:
+    """`on_hosts(N, command, environment)` runs it on the first of N hosts (hosts.sh); skips where none can be."""
+    missing = [tool for tool in ("unshare", "nsenter", "ip", "pgrep", "hostname") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs the commands {', '.join(missing)}")
+    bridge = "ip link add name switch type bridge && ip link add name a type veth peer name b"
+    tried = subprocess.run([*NAMESPACES, "bash", "-c", bridge], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"needs root and namespaces: {tried.stderr.strip()}")
+
+    def run(count: int, command: list[Any], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        hosts = [*NAMESPACES, "bash", str(Path(__file__).parent / "hosts.sh"), str(count)]
+        return subprocess.run(
+            [*hosts, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    return run

@@ -2,36 +2,22 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mdlray
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-NAMESPACES = "unshare --pid --fork --kill-child --mount-proc --net --mount".split()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (Path(sys.prefix) / "bin/activate").exists(), reason="needs a virtual environment"),
+]
 
 
-def why_not() -> str | None:
-    """What this machine lacks for hosts of its own."""
-    missing = [tool for tool in ("unshare", "nsenter", "ip", "pgrep", "hostname") if shutil.which(tool) is None]
-    if missing:
-        return f"needs the commands {', '.join(missing)}"
-    if not (Path(sys.prefix) / "bin/activate").exists():
-        return "needs a virtual environment"
-    bridge = "ip link add name switch type bridge && ip link add name a type veth peer name b"
-    tried = subprocess.run([*NAMESPACES, "bash", "-c", bridge], capture_output=True, text=True)
-    return f"needs root and namespaces: {tried.stderr.strip()}" if tried.returncode else None
-
-
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not() or "")]
-
-
-def sbatch(num_hosts: int, tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def sbatch(on_hosts: Any, num_hosts: int, tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """`sbatch cluster/slurm.sbatch WORDS` on hosts with one CPU and one logical GPU each."""
     home = tmp_path / "home"
     home.mkdir()
@@ -40,19 +26,13 @@ def sbatch(num_hosts: int, tmp_path: Path, *words: str) -> subprocess.CompletedP
     # `ray symmetric-run` on the head would notice, too, and exit with 1.
     ours = {"HOME": str(home), "MDLRAY_VENV": sys.prefix, "RAY_gcs_rpc_server_reconnect_timeout_s": "25"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | slurm | ours
-    return subprocess.run(
-        [*NAMESPACES, "bash", HERE / "hosts.sh", str(num_hosts), "bash", "cluster/slurm.sbatch", *words],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    done: subprocess.CompletedProcess[str] = on_hosts(num_hosts, ["bash", "cluster/slurm.sbatch", *words], environment)
+    return done
 
 
-def test_a_sweep_on_two_hosts_with_a_token(tmp_path: Path) -> None:
+def test_a_sweep_on_two_hosts_with_a_token(on_hosts: Any, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    done = sbatch(2, tmp_path, "tests/assets/tiny_sweep.py", "--trials", "4", "--results", str(results))
+    done = sbatch(on_hosts, 2, tmp_path, "tests/assets/tiny_sweep.py", "--trials", "4", "--results", str(results))
     assert done.returncode == 0, done.stdout
     assert "On head node." in done.stdout and "On worker node." in done.stdout, done.stdout
     rows = mdlray.load(results / "tiny_sweep")
@@ -62,6 +42,6 @@ def test_a_sweep_on_two_hosts_with_a_token(tmp_path: Path) -> None:
     assert not (tmp_path / "home/.ray").exists(), "the token is the job's, not the user's"
 
 
-def test_the_job_fails_as_the_sweep_does(tmp_path: Path) -> None:
-    done = sbatch(1, tmp_path, "no_such_sweep", "--results", str(tmp_path))
+def test_the_job_fails_as_the_sweep_does(on_hosts: Any, tmp_path: Path) -> None:
+    done = sbatch(on_hosts, 1, tmp_path, "no_such_sweep", "--results", str(tmp_path))
     assert done.returncode == 2 and "there is no sweep 'no_such_sweep'" in done.stdout, done.stdout

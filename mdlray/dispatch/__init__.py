@@ -1,0 +1,40 @@
+"""Packs -> Ray Tune -> results, one pack per Tune trial; the only room that knows Ray.
+
+    connect ─► choose_resources (share_gpus) ─► run_packs ─► disconnect
+
+Ray Tune schedules, restarts lost workers and keeps actors warm; it is not the ledger. Our Searcher hands out the next
+pack and receives its result in the one report at the end, on the driver, which is the only writer. What is done is a
+question to the results folder (`mdlray.plan.missing_packs`), so that nothing of Tune's own state has to survive: it
+lies in a temporary folder and is never restored (a restore re-runs finished trials).
+"""
+
+import os
+
+# Read by Ray when it is imported. The loggers would write five files per trial and re-read them; the snapshot grows
+# with the sweep and is never restored; the strict check is for searchers that read metrics, ours takes whole results.
+for name, value in {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "60",
+}.items():
+    os.environ.setdefault(name, value)
+
+from mdlray.dispatch.connection import Shared, connect, disconnect, share  # noqa: E402
+from mdlray.dispatch.packs import Watch, run_packs  # noqa: E402
+from mdlray.dispatch.resources import Resources, choose_resources, on_each_kind_of_gpu, share_gpus  # noqa: E402
+
+__all__ = [
+    "Resources",
+    "Shared",
+    "Watch",
+    "choose_resources",
+    "connect",
+    "disconnect",
+    "on_each_kind_of_gpu",
+    "run_packs",
+    "share",
+    "share_gpus",
+]

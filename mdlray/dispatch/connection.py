@@ -1,0 +1,83 @@
+"""Joining and leaving a Ray cluster, knowing when it is lost, and sharing values in it."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from mdlray import outage
+
+RAYLET_PATIENCE_SECONDS = 2.0
+HEAD_PATIENCE = 0.6
+"""Share of the time after which Ray ends a process that cannot reach the head (RAY_gcs_rpc_server_reconnect_timeout_s,
+60 s unless set): early enough to say first what that means here."""
+
+_disconnected = threading.Event()
+
+
+def connect(address: str | None, cluster_lost: Callable[[str], None] | None = None) -> None:
+    """Join the Ray cluster at `address` (`auto`: one that runs here), or at RAY_ADDRESS, or start Ray here.
+
+    `cluster_lost` is told, in a thread of its own, that the cluster's head or this machine's part of it has gone. The
+    driver cannot go on then: what it asks of Ray waits, until Ray ends the process, with no word on what to do.
+    """
+    where = address or os.environ.get("RAY_ADDRESS") or "local"
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    try:
+        _probe(where)
+        ray.init(address=where, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
+            "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
+        ) from error
+    if cluster_lost:
+        head, here = ray.get_runtime_context().gcs_address, ray.get_runtime_context().get_node_id()
+        (node,) = (node for node in ray.nodes() if node["NodeID"] == here)
+        raylet = f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"
+        head_patience = HEAD_PATIENCE * float(os.environ.get("RAY_gcs_rpc_server_reconnect_timeout_s", 60))
+        watched = {
+            head: outage.Watched(f"the head of the Ray cluster at {head}", head_patience),
+            raylet: outage.Watched(f"Ray's part on this machine, the raylet at {raylet},", RAYLET_PATIENCE_SECONDS),
+        }
+        _disconnected.clear()
+        outage.watch(watched, cluster_lost, _disconnected)
+
+
+def _probe(address: str) -> None:
+    # Ray itself tries a wrong address for minutes; its client mode runs the searcher away from the results folder.
+    if address.startswith("ray://"):
+        raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
+    _, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        outage.probe(address)
+
+
+def disconnect() -> None:
+    """Leave the cluster; a Ray that `connect` started ends."""
+    _disconnected.set()
+    ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A value that is computed once, beside the driver, and lies once in the memory of every node that asks for it."""
+
+    reference: "ray.ObjectRef[Any]"
+
+    def __call__(self) -> Any:
+        """The value; its arrays are views of the node's shared memory and cannot be written to."""
+        return ray.get(self.reference)
+
+
+def share(compute: Callable[[], Any]) -> Shared:
+    """Compute a value where the driver is, where its files are; returns at once."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # No CPU is asked for: those are the packs', which wait for this.
+    return Shared(ray.remote(num_cpus=0, scheduling_strategy=here)(compute).remote())

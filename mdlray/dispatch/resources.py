@@ -1,0 +1,70 @@
+"""What a pack gets of the cluster, and how many packs run at once; measured where it matters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+MOST_PACKS_PER_GPU = 4
+"""While one pack is quantized and encoded on a CPU, others keep the GPU busy; more would only wait for each other."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a pack gets and how many run at once."""
+
+    num_parallel: int
+    cpus_per_pack: float
+    gpus_per_pack: float
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether packs ask for a GPU."""
+        return self.gpus_per_pack > 0
+
+
+def on_each_kind_of_gpu(probe: Callable[[], int | None]) -> dict[str, int]:
+    """What `probe` returns on one free GPU of each kind in the cluster (kind → value), without those that return None.
+
+    A kind is what Ray calls `accelerator_type`; GPUs that a node only claims to have are one kind as well.
+    """
+    nodes: dict[str, str] = {}
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("GPU", 0) >= 1:
+            kinds = [name for name in node["Resources"] if name.startswith("accelerator_type:")]
+            nodes.setdefault(kinds[0].partition(":")[2] if kinds else "unknown", node["NodeID"])
+    remote = ray.remote(num_gpus=1, num_cpus=0)(probe)
+    there = {
+        kind: remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)).remote()
+        for kind, node in nodes.items()
+    }
+    values = {kind: ray.get(reference) for kind, reference in there.items()}
+    return {kind: value for kind, value in values.items() if value is not None}
+
+
+def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:
+    """The same GPUs with up to so many packs on each, where there are CPUs for them."""
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    packs_per_gpu = max(1, min(packs_per_gpu, MOST_PACKS_PER_GPU, cpus // resources.num_parallel))
+    return Resources(resources.num_parallel * packs_per_gpu, resources.cpus_per_pack, 1 / packs_per_gpu)
+
+
+def choose_resources(num_gpus: int | None) -> Resources:
+    """One pack per GPU, or per CPU with `num_gpus` 0; None takes all GPUs there are, else the CPUs.
+
+    ValueError at once if the cluster has fewer GPUs than asked for.
+    """
+    have = ray.cluster_resources()
+    gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
+    if num_gpus is None:
+        num_gpus = gpus
+    if num_gpus > gpus:
+        raise ValueError(
+            f"--gpus {num_gpus} asks for {num_gpus} GPUs, Ray sees {gpus} (and {cpus} CPUs). Use --gpus 0 for the CPU"
+            f"{f', --gpus {gpus} for what is here' if gpus else ''}, --quick for a first look, or --address for a "
+            f"cluster that has them (a node declares logical ones with `ray start --num-gpus {num_gpus}`)."
+        )
+    if num_gpus == 0:
+        return Resources(num_parallel=max(cpus, 1), cpus_per_pack=1, gpus_per_pack=0)
+    return Resources(num_parallel=num_gpus, cpus_per_pack=1 if cpus >= num_gpus else 0, gpus_per_pack=1)

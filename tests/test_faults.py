@@ -1,0 +1,191 @@
+"""What happens around a run: the head of the cluster dies, the clock jumps, the terminal closes (real processes)."""
+
+import importlib.util
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mdlray
+from mdlray.tables import Store
+
+ROOT = Path(__file__).parents[1]
+SWEEP = str(Path(__file__).parent / "assets" / "chaos_sweep.py")
+RAYS_OWN = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.filterwarnings(f"ignore::{warning}") for warning in RAYS_OWN]
+
+USES_OF_THE_CLOCK = {
+    "mdlray/run.py": "datetime.now(UTC)",  # in the manifest, for people
+    "mdlray/tables/holder.py": "datetime.now(UTC)",  # in the lock, for people
+}
+
+
+def start(words: list[str], folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """The command with a Ray of its own; what it prints goes to `log`."""
+    ours = {"RAY_AUTH_MODE": "disabled", "COLUMNS": "120", "MDLRAY_TEST_MARK": str(folder)}
+    command = [sys.executable, "-m", "mdlray.sweep", SWEEP, "--gpus", "0", "--results", str(folder), *words]
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            command, cwd=folder, env=os.environ | ours | environment, stdout=log, stderr=subprocess.STDOUT
+        )
+
+
+def num_rows(folder: Path) -> int:
+    return len(Store(folder / "chaos_sweep").status_by_trial())
+
+
+def wait(is_so: Callable[[], object], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 240
+    while not is_so():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.05)
+
+
+def check_all_rows(folder: Path, count: int) -> None:
+    rows = mdlray.load(folder / "chaos_sweep")
+    assert len(rows) == count and rows["trial_id"].is_unique
+    assert (rows["status"] == "ok").all() and rows["decoded_ok"].all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("killed", [("gcs_server", "raylet"), ("gcs_server",), ("raylet",)], ids="+".join)
+def test_a_head_that_dies_ends_the_command_which_resumes_on_another_cluster(
+    killed: tuple[str, ...], separate_cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, words = tmp_path / "log", (SWEEP, "--gpus", "1", "--results", str(tmp_path), "--trials", "48")
+    first = separate_cluster((1,))
+    driver = first.sweep(*words, log=log)
+    wait(lambda: num_rows(tmp_path) >= 4, driver, log)
+    for kind in killed:
+        os.kill(first.state["head"][kind], signal.SIGKILL)
+    begun = time.monotonic()
+    code = driver.wait(120)
+    with capsys.disabled():
+        print(f"\n{' and '.join(killed)} killed: exit code {code} after {time.monotonic() - begun:.0f} s")
+    printed = " ".join(log.read_text().split())
+    assert code == 3, printed
+    head = f"the head of the Ray cluster at {first.address} has not answered for 3"
+    assert (head if killed == ("gcs_server",) else "Ray's part on this machine") in printed, printed
+    assert "Nothing that is stored is lost." in printed and "resume with: python -m mdlray.sweep" in printed, printed
+    stored = num_rows(tmp_path)
+    assert 4 <= stored < 48
+    first.process.kill()
+    first.stop()
+    second = separate_cluster((1,))
+    assert second.sweep(*words, log=log).wait(240) == 0, log.read_text()
+    assert f"{48 - stored} trials in" in log.read_text()
+    check_all_rows(tmp_path, 48)
+    assert second.stop() == {}
+
+
+def test_no_clock_decides_anything() -> None:
+    """A clock that jumps must not matter: waits are measured with the monotonic one, files are ordered by numbers."""
+    pattern = re.compile(r"time\.time(?:_ns)?\(|datetime\.(?:now|today|utcnow)\([^)]*\)|st_[amc]time|getmtime")
+    found = {
+        (str(path.relative_to(ROOT)), use)
+        for path in sorted((ROOT / "mdlray").rglob("*.py"))
+        for use in pattern.findall(path.read_text())
+    }
+    assert found == set(USES_OF_THE_CLOCK.items())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(importlib.util.find_spec("libfaketime") is None, reason="needs libfaketime (pip)")
+def test_a_clock_that_is_set_back_ten_years_and_then_forward_changes_nothing(tmp_path: Path) -> None:
+    """The clock of the driver and of its Ray jumps while they run, and between the runs."""
+    package = importlib.util.find_spec("libfaketime")
+    assert package and package.origin
+    library = Path(package.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"
+    clock = tmp_path / "clock"
+    faked = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    show = "import time; print(time.strftime('%Y'))"
+    clock.write_text("-10y")
+    shown = subprocess.run([sys.executable, "-c", show], env=os.environ | faked, capture_output=True, text=True)
+    assert int(shown.stdout) == time.gmtime().tm_year - 10, "the clock is not faked"
+
+    log, finished = tmp_path / "log", 0
+    for before, then in (("+0", "-10y"), ("-10y", "+5y")):
+        clock.write_text(before)
+        driver = start(["--trials", "60"], tmp_path, **faked)
+        for year, least in ((before, finished + 6), (then, finished + 12)):
+            clock.write_text(year)
+            wait(lambda least=least: num_rows(tmp_path) >= least, driver, log)
+        driver.kill()
+        driver.wait()
+        finished = num_rows(tmp_path)
+        assert 12 <= finished < 60
+    clock.write_text("-20y")
+    assert start(["--trials", "60"], tmp_path, **faked).wait(240) == 0, log.read_text()
+    assert f"{60 - finished} trials in" in log.read_text()
+    check_all_rows(tmp_path, 60)
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    assert start(["--trials", "60"], undisturbed).wait(240) == 0
+    tables = [mdlray.load(folder / "chaos_sweep").drop(columns="wall_seconds") for folder in (tmp_path, undisturbed)]
+    assert tables[0].equals(tables[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path: Path) -> None:
+    """A real terminal, whose other end goes away: the system sends SIGHUP, and printing is an error from then on."""
+    log = tmp_path / "log"
+    process, terminal = pty.fork()
+    if process == 0:
+        ours = {"RAY_AUTH_MODE": "disabled", "MDLRAY_TEST_MARK": str(tmp_path)}
+        command = [sys.executable, "-m", "mdlray.sweep", SWEEP, "--gpus", "0", "--trials", "60"]
+        os.execve(sys.executable, [*command, "--results", str(tmp_path)], os.environ | ours)
+    os.set_blocking(terminal, False)
+    deadline, printed = time.monotonic() + 240, b""
+    while num_rows(tmp_path) < 6:
+        assert time.monotonic() < deadline, printed
+        printed += _read(terminal)
+        time.sleep(0.05)
+    os.close(terminal)
+    deadline = time.monotonic() + 90
+    while (ended := os.waitpid(process, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < deadline, "the command hangs"
+        time.sleep(0.1)
+    assert ended[1] != 0
+    stored = num_rows(tmp_path)
+    assert 6 <= stored < 60
+    while left := _marked(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+    assert start(["--trials", "60"], tmp_path).wait(240) == 0, log.read_text()
+    assert f"{60 - stored} trials in" in log.read_text()
+    check_all_rows(tmp_path, 60)
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 100_000)
+    except BlockingIOError:
+        return b""
+
+
+def _marked(mark: str) -> dict[int, str]:
+    """Processes with this mark in their environment."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"MDLRAY_TEST_MARK={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
