@@ -4,8 +4,9 @@
 
 Measured: the driver is the only one that serves all GPUs, one pack after the other (Ray Tune's loop, rows and networks
 stored and fsynced). Packs that return the rows, curves and networks of a real pack at once, and train nothing, go
-through the dispatcher on 4, 16 and 48 logical GPUs with a process each; seconds per pack are then the driver's own. A
-line through them over the number of GPUs gives those for more.
+through the dispatcher on 4, 16 and 48 logical GPUs with a process each. Since these share two cores with the driver,
+not the clock is read but the driver's CPU time, and how long it waits for the disk beyond that. A line through them
+over the number of GPUs gives the cost for more.
 
 Simulated: every GPU runs a pack, then waits for the driver, which serves those that wait in their order. Durations are
 those of the packs in `results/reference/compare_pruning`, in random order; they took 2 CPU cores, so they are also
@@ -75,15 +76,19 @@ def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
     seeds = vary("seeds.initialization", *range(size * num_packs))
     packs = plan_packs("empty", expand(Sweep(name="?", question="?", base=TrialSpec(), grids=({"s": seeds},))), size)
     ray.init(address="local", num_cpus=num_gpus, num_gpus=num_gpus, include_dashboard=False, logging_level="ERROR")
-    times: list[float] = []
+    marks: list[tuple[float, float]] = []
+    stored = 0.0
     try:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder) / "empty")
 
             def finished(pack: Pack, result: PackResult) -> None:
+                nonlocal stored
+                wall, cpu = time.perf_counter(), time.process_time()
                 store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
                 result.release()
-                times.append(time.perf_counter())
+                stored += (time.perf_counter() - wall) - (time.process_time() - cpu)
+                marks.append((time.process_time(), stored))
 
             batches = iter([packs])
             watch = dispatch.Watch(lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None)
@@ -92,8 +97,9 @@ def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
             )
     finally:
         ray.shutdown()
-    started = 2 * num_gpus
-    return (times[-1] - times[started]) / (len(times) - 1 - started)
+    # Workers start in the first half, and take their time.
+    (cpu, waited), (cpu_end, waited_end) = marks[num_packs // 2], marks[-1]
+    return (cpu_end - cpu + max(waited_end - waited, 0.0)) / (num_packs - 1 - num_packs // 2)
 
 
 def busy_until_tail(durations: np.ndarray, num_gpus: int, serve_seconds: float) -> float:
@@ -124,7 +130,7 @@ def main() -> None:
     print("| logical GPUs | driver seconds per pack of real results |\n| ---: | ---: |")
     costs = []
     for num_gpus in MEASURED_GPUS:
-        costs.append(seconds_per_pack(num_gpus, 150 + 4 * num_gpus))
+        costs.append(seconds_per_pack(num_gpus, 600))
         print(f"| {num_gpus} | {costs[-1]:.4f} |", flush=True)
     slope, level = np.polyfit(MEASURED_GPUS, costs, 1)
     cost = float(max(level + slope * arguments.gpus, costs[-1]))

@@ -13,7 +13,7 @@ from mdlray.tables.schema import failed_row
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PackResult:
     """Everything a pack leaves: rows of three tables, and the compressed networks by trial."""
 
@@ -29,6 +29,10 @@ class PackResult:
     """Those that early stopping saved; the rows' `trained_epochs` say where."""
     notes: list[str] = field(default_factory=list)
     """What whoever started the sweep should be told, e.g. that a checkpoint was refused."""
+
+    def __repr__(self) -> str:
+        # Ray Tune puts every report into messages that nobody reads; with all rows and networks that took 4 ms each.
+        return f"PackResult({len(self.rows)} rows)"
 
     def release(self) -> None:
         """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
