@@ -55,7 +55,7 @@ def main(
     search: Annotated[
         str | None, typer.Option(help="Let Optuna choose the trials: optuna (= tpe), nsga2, gp or random")
     ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Only the first so many trials; the budget of a search")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Only the first so many; a search's budget")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Added to the seeds of every trial")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="The same path in about a minute on a CPU")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and stop")] = False,
