@@ -1,4 +1,4 @@
-"""What was asked → rows in the store: the driver's part, from the packs that are missing to the last row written.
+"""What is left → rows in the store: the driver's part, from connecting to Ray to the last row written.
 
     Todo (a grid's packs, or a search that asks as it goes) ─► dispatch ─► store, manifest, progress
 
@@ -8,7 +8,7 @@ The driver is the only writer. Whatever ends it, the rows that are stored stay, 
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,60 +18,16 @@ from rich.console import Console
 
 from mdlray.data import Images, load_images
 from mdlray.manifest import current_commit, describe_run, merge
-from mdlray.plan import Pack, Sweep, define, missing_packs, plan_packs, replace_seeds, work
+from mdlray.plan import Pack, define, work
 from mdlray.progress import SHOWN, Progress
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.spec import TrialSpec
 from mdlray.tables import Store
 from mdlray.tables.pack import PackResult, failed_pack
+from mdlray.todo import Asked, Todo, grid_todo, search_todo
 
 if TYPE_CHECKING:
     from mdlray.dispatch import Resources, Shared
-    from mdlray.search import Search
-
-
-@dataclass(frozen=True)
-class AskedSearch:
-    """How a search was asked for."""
-
-    sampler: str
-    seed: int
-    num_trials: int | None
-    changes: Mapping[str, Any]
-    background_images: str | None
-    """Digest of the photographs."""
-    version: str
-    """Of the sweep's text: another one begins a new study."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for: the trials of a grid, or a search."""
-
-    sweep: Sweep
-    trials: list[TrialSpec]
-    search: AskedSearch | None
-    store: Store
-    data: Path
-    background_images: Path | None
-    definitions: str
-    """Text of the sweep's file: workers run it too, since it may add members to the registries."""
-    retry_failed: bool
-    command: str
-    """To be typed again."""
-
-
-@dataclass(frozen=True)
-class Todo:
-    """What is left, to be handed out; a search finds out as it goes."""
-
-    more: Callable[[], Sequence[Pack] | None]
-    add_rows: Callable[[Iterable[Mapping[str, Any]]], None]
-    samples: Sequence[TrialSpec]
-    """Trials that have all the names and data of those that are left."""
-    num_trials: int
-    num_done: int
-    num_packs: int | None = None
-    work: float | None = None
+    from mdlray.trial import Site
 
 
 def run_missing(
@@ -83,7 +39,7 @@ def run_missing(
     """
     from mdlray import dispatch, trial
 
-    started, clock, commit = datetime.now(UTC), time.monotonic(), current_commit()
+    started = Started(datetime.now(UTC), time.monotonic(), current_commit())
     trial.check_names(asked.trials)
     dispatch.connect(address, cluster_lost)
     try:
@@ -94,80 +50,28 @@ def run_missing(
         site = trial.Site(
             asked.data, asked.background_images, device, definitions=asked.definitions, halving=asked.sweep.halving
         )
-        shared: dict[str, Shared] = {}
-
-        def images_of(pack: Pack) -> "Shared":
-            first = pack.members[0]
-            if first.images_key not in shared:
-                shared[first.images_key] = dispatch.share(lambda: prepare_images(first, asked))
-            return shared[first.images_key]
-
+        images_of = share_images(asked)
         first_packs = todo.more()
         if resources.on_gpu and first_packs:
-            largest = max(first_packs, key=lambda pack: sum(map(work, pack.members)))
-            images, alone = images_of(largest), site
-            fitting = dispatch.on_each_kind_of_gpu(lambda: trial.count_packs_on_gpu(largest, alone, images))
-            # No more than there are packs: two on one GPU while another idles is no gain.
-            wanted = min([-(-len(first_packs) // resources.num_parallel), *fitting.values()]) if fitting else 1
-            resources = dispatch.share_gpus(resources, wanted)
+            resources = dispatch.share_gpus(resources, packs_per_gpu(first_packs, resources, site, images_of))
             site = replace(site, gpu_share=resources.gpus_per_pack)
-        progress = Progress(
-            todo.num_trials, todo.num_done, console, todo.num_packs, todo.work, rows_so_far(asked.store)
-        )
-        before, checksums = asked.store.read_manifest(), dict[str, list[str]]()
-        steps = Counter(done=0, saved=0)
-
-        def note() -> None:
-            about = describe_run(
-                sweep=asked.sweep.name,
-                question=asked.sweep.question,
-                command=asked.command,
-                started=started.isoformat(timespec="seconds"),
-                commit=commit,
-                seconds=time.monotonic() - clock,
-                resources=asdict(resources),
-                counts={
-                    "asked": todo.num_done + todo.num_trials,
-                    "run": progress.num_trials,
-                    "failed": progress.num_failed,
-                },
-                member_steps=steps,
-            )
-            asked.store.write_manifest(merge(before, about, checksums))
+        recorder = Recorder(asked, todo, resources, console, started)
 
         def inputs(pack: Pack) -> dict[str, Any]:
-            progress.pack_started(pack)
+            recorder.progress.pack_started(pack)
             return {"images": images_of(pack), "checkpoint": asked.store.read_checkpoint(pack.pack_id)}
 
-        def keep_checkpoint(pack: Pack, checkpoint: bytes) -> None:
-            asked.store.write_checkpoint(pack.pack_id, checkpoint)
-
-        def store(pack: Pack, result: PackResult) -> None:
-            asked.store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
-            asked.store.delete_checkpoint(pack.pack_id)
-            todo.add_rows(result.rows)
-            for name, checksum in result.data_checksums.items():
-                checksums.setdefault(name, []).append(checksum)
-            progress.pack_finished(pack, result.rows)
-            steps.update(done=result.member_steps, saved=result.saved_member_steps)
-            note()
-            for text in result.notes:
-                console.print(f"note: {text}", soft_wrap=True)
-            if resources.on_gpu and progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
-                console.print(
-                    "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
-                )
-            result.release()
-
-        def store_lost(pack: Pack, reason: str) -> None:
-            store(pack, failed_pack(pack, reason))
-
+        watch = dispatch.Watch(
+            inputs=inputs,
+            saved=lambda pack, checkpoint: asked.store.write_checkpoint(pack.pack_id, checkpoint),
+            finished=recorder.store,
+            lost=lambda pack, reason: recorder.store(pack, failed_pack(pack, reason)),
+        )
         packs = f" in {todo.num_packs} packs" if todo.num_packs is not None else ""
         console.print(f"{todo.num_trials} trials{packs}, {resources.num_parallel} at a time")
-        note()
-        progress.start()
+        recorder.note()
+        recorder.progress.start()
         try:
-            watch = dispatch.Watch(inputs, keep_checkpoint, store, store_lost)
             batches = itertools.chain([first_packs], iter(todo.more, ...))
             done = dispatch.run_packs(
                 lambda: next(batches),
@@ -178,106 +82,114 @@ def run_missing(
                 watch,
             )
         finally:
-            progress.stop()
+            recorder.progress.stop()
     finally:
         dispatch.disconnect()
-    note()
-    console.print(progress.counts())
-    if steps["saved"]:
-        share = steps["saved"] / steps.total()
-        console.print(f"early stopping saved {steps['saved']:,} member-steps, {100 * share:.0f} % of all")
+    recorder.note()
+    recorder.say()
     return done
 
 
-def grid_todo(asked: Asked, resources: "Resources") -> Todo:
-    """The packs of a grid that have no rows."""
-    status = asked.store.status_by_trial()
-    limit = learners_per_pack(asked.sweep, resources.on_gpu, len(asked.trials), resources.num_parallel)
-    packs = plan_packs(asked.sweep.name, asked.trials, limit)
-    left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
-    trials = [spec for pack in left for spec in pack.members]
-    batches = iter([left])
-    return Todo(
-        more=lambda: next(batches, None),
-        add_rows=lambda rows: None,
-        samples=trials,
-        num_trials=len(trials),
-        num_done=len(asked.trials) - len(trials),
-        num_packs=len(left),
-        work=sum(map(work, trials)),
-    )
+@dataclass(frozen=True)
+class Started:
+    """When a run began, by both clocks, and with which code."""
+
+    at: datetime
+    clock: float
+    commit: str | None
 
 
-def search_todo(asked: Asked, resources: "Resources") -> Todo:
-    """A search that goes on where its journal ends, and writes the journal whenever a batch is told."""
-    from mdlray.trial import check_names
+class Recorder:
+    """Keeps what packs bring: rows and networks, the manifest, what is shown."""
 
-    sweep = asked.sweep
-    # Not fewer where there are many workers: the packs of a search must not depend on who is there.
-    limit = sweep.learners_per_pack if resources.on_gpu else sweep.learners_per_pack_cpu
-    search = open_search(asked, limit)
-    written = search.num_told
+    def __init__(self, asked: Asked, todo: Todo, resources: "Resources", console: Console, started: Started):
+        self.asked, self.todo, self.resources = asked, todo, resources
+        self.console, self.started = console, started
+        self.progress = Progress(
+            todo.num_trials, todo.num_done, console, todo.num_packs, todo.work, rows_so_far(asked.store)
+        )
+        self.before = asked.store.read_manifest()
+        self.checksums: dict[str, list[str]] = {}
+        self.steps = Counter(done=0, saved=0)
 
-    def keep_journal() -> None:
-        nonlocal written
-        if search.num_told > written:
-            asked.store.write_journal(search.journal_bytes())
-            written = search.num_told
+    def store(self, pack: Pack, result: PackResult) -> None:
+        """Write a pack's result, then tell everybody who waits for it."""
+        store = self.asked.store
+        store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
+        store.delete_checkpoint(pack.pack_id)
+        self.todo.add_rows(result.rows)
+        for name, checksum in result.data_checksums.items():
+            self.checksums.setdefault(name, []).append(checksum)
+        self.steps.update(done=result.member_steps, saved=result.saved_member_steps)
+        self.progress.pack_finished(pack, result.rows)
+        self.note()
+        for text in result.notes:
+            self.console.print(f"note: {text}", soft_wrap=True)
+        if self.resources.on_gpu and self.progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
+            self.console.print(
+                "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
+            )
+        result.release()
 
-    def more() -> Sequence[Pack] | None:
-        packs = search.packs()
-        keep_journal()
-        check_names([spec for pack in packs or () for spec in pack.members])
-        return packs
+    def note(self) -> None:
+        """Write the manifest as of now."""
+        progress = self.progress
+        counts = {"asked": self.todo.num_done + self.todo.num_trials, "run": progress.num_trials}
+        about = describe_run(
+            sweep=self.asked.sweep.name,
+            question=self.asked.sweep.question,
+            command=self.asked.command,
+            started=self.started.at.isoformat(timespec="seconds"),
+            commit=self.started.commit,
+            seconds=time.monotonic() - self.started.clock,
+            resources=asdict(self.resources),
+            counts=counts | {"failed": progress.num_failed},
+            member_steps=self.steps,
+        )
+        self.asked.store.write_manifest(merge(self.before, about, self.checksums))
 
-    def add_rows(rows: Iterable[Mapping[str, Any]]) -> None:
-        search.add_rows(rows)
-        keep_journal()
-
-    return Todo(more, add_rows, search.samples(), search.num_trials - written, written)
-
-
-def open_search(asked: Asked, learners_per_pack: int = 1) -> "Search":
-    """The search as its journal and the stored rows have it."""
-    from mdlray.search import Search
-
-    how, store = asked.search, asked.store
-    assert how is not None
-    columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
-    rows: list[Any] = store.read_trials()[columns].to_dict("records") if store.has_results() else []
-    if not asked.sweep.halving:
-        rows = [row for row in rows if row["status"] != "stopped"]
-    return Search(
-        asked.sweep,
-        sampler=how.sampler,
-        seed=how.seed,
-        num_trials=how.num_trials,
-        changes=how.changes,
-        settle=lambda spec: settle(spec, how.seed, how.background_images),
-        learners_per_pack=learners_per_pack,
-        rows=rows,
-        journal=store.read_journal(),
-        version=how.version,
-    )
-
-
-def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSpec:
-    """The trial with `--seed` and the photographs of `--background-images`."""
-    spec = replace_seeds(spec, seed)
-    if background_images and spec.data.dataset.endswith("_background_images"):
-        spec = replace_fields(spec, {"data.backgrounds": background_images})
-    return spec
+    def say(self) -> None:
+        """The last line of a run, and what early stopping saved."""
+        self.console.print(self.progress.counts())
+        if saved := self.steps["saved"]:
+            share = 100 * saved / self.steps.total()
+            self.console.print(f"early stopping saved {saved:,} member-steps, {share:.0f} % of all")
 
 
-def prepare_images(spec: TrialSpec, asked: Asked) -> Images:
+def share_images(asked: Asked) -> "Callable[[Pack], Shared]":
+    """A pack to its images, which are made once, beside the driver, and lie once in every node's memory."""
+    from mdlray import dispatch
+
+    shared: dict[str, Shared] = {}
+    # Not `asked`, which holds all trials: this is sent to another process.
+    site = (asked.sweep.name, asked.definitions, asked.data, asked.background_images)
+
+    def images_of(pack: Pack) -> "Shared":
+        first = pack.members[0]
+        if first.images_key not in shared:
+            shared[first.images_key] = dispatch.share(lambda: prepare_images(first, *site))
+        return shared[first.images_key]
+
+    return images_of
+
+
+def prepare_images(spec: TrialSpec, sweep: str, definitions: str, data: Path, background_images: Path | None) -> Images:
     """The images of a trial, for all packs that see the same."""
-    define(asked.definitions, f"sweep {asked.sweep.name}")
-    return load_images(spec.data, spec.seeds.randomization, asked.data, asked.background_images)
+    define(definitions, f"sweep {sweep}")
+    return load_images(spec.data, spec.seeds.randomization, data, background_images)
 
 
-def learners_per_pack(sweep: Sweep, on_gpu: bool, num_trials: int, num_parallel: int) -> int:
-    """At most what the sweep wants on this kind of device, and little enough that every device gets a pack."""
-    return min(sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu, -(-num_trials // num_parallel))
+def packs_per_gpu(
+    packs: Sequence[Pack], resources: "Resources", site: "Site", images_of: "Callable[[Pack], Shared]"
+) -> int:
+    """As many as the largest pack leaves room for on every kind of GPU, as measured there; 1 where there is no CUDA."""
+    from mdlray import dispatch, trial
+
+    largest = max(packs, key=lambda pack: sum(map(work, pack.members)))
+    images = images_of(largest)
+    fitting = dispatch.on_each_kind_of_gpu(lambda: trial.count_packs_on_gpu(largest, site, images))
+    # No more than there are packs: two on one GPU while another idles is no gain.
+    return min([-(-len(packs) // resources.num_parallel), *fitting.values()]) if fitting else 1
 
 
 def rows_so_far(store: Store) -> list[Mapping[str, Any]]:

@@ -28,12 +28,13 @@ from mdlray.plan import (
     plan_packs,
     space_of,
 )
-from mdlray.run import Asked, AskedSearch, learners_per_pack, open_search, run_missing, settle
+from mdlray.run import run_missing
 from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary, search_summary
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
 from mdlray.tables.place import below
+from mdlray.todo import Asked, AskedSearch, learners_per_pack, open_search, settle
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -15,10 +15,10 @@ from optuna.storages.journal import JournalFileBackend
 
 import mdlray
 from mdlray.plan import Pack, expand, load_sweep
-from mdlray.run import settle
 from mdlray.spec import DataSpec, TrialSpec, replace_fields
 from mdlray.tables import Store
 from mdlray.tables.pack import PackResult
+from mdlray.todo import settle
 
 ASSETS = Path(__file__).parent / "assets"
 TINY = str(ASSETS / "tiny_sweep.py")

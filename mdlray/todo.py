@@ -1,0 +1,144 @@
+"""What was asked → what is left: the packs of a grid without rows, or a search that asks as it goes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdlray.plan import Pack, Sweep, missing_packs, plan_packs, replace_seeds, work
+from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables import Store
+
+if TYPE_CHECKING:
+    from mdlray.dispatch import Resources
+    from mdlray.search import Search
+
+
+@dataclass(frozen=True)
+class AskedSearch:
+    """How a search was asked for."""
+
+    sampler: str
+    seed: int
+    num_trials: int | None
+    changes: Mapping[str, Any]
+    background_images: str | None
+    """Digest of the photographs."""
+    version: str
+    """Of the sweep's text: another one begins a new study."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for: the trials of a grid, or a search."""
+
+    sweep: Sweep
+    trials: list[TrialSpec]
+    search: AskedSearch | None
+    store: Store
+    data: Path
+    background_images: Path | None
+    definitions: str
+    """Text of the sweep's file: workers run it too, since it may add members to the registries."""
+    retry_failed: bool
+    command: str
+    """To be typed again."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What is left, to be handed out; a search finds out as it goes."""
+
+    more: Callable[[], Sequence[Pack] | None]
+    add_rows: Callable[[Iterable[Mapping[str, Any]]], None]
+    samples: Sequence[TrialSpec]
+    """Trials that have all the names and data of those that are left."""
+    num_trials: int
+    num_done: int
+    num_packs: int | None = None
+    work: float | None = None
+
+
+def grid_todo(asked: Asked, resources: "Resources") -> Todo:
+    """The packs of a grid that have no rows."""
+    status = asked.store.status_by_trial()
+    limit = learners_per_pack(asked.sweep, resources.on_gpu, len(asked.trials), resources.num_parallel)
+    packs = plan_packs(asked.sweep.name, asked.trials, limit)
+    left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
+    trials = [spec for pack in left for spec in pack.members]
+    batches = iter([left])
+    return Todo(
+        more=lambda: next(batches, None),
+        add_rows=lambda rows: None,
+        samples=trials,
+        num_trials=len(trials),
+        num_done=len(asked.trials) - len(trials),
+        num_packs=len(left),
+        work=sum(map(work, trials)),
+    )
+
+
+def search_todo(asked: Asked, resources: "Resources") -> Todo:
+    """A search that goes on where its journal ends, and writes the journal whenever a batch is told."""
+    from mdlray.trial import check_names
+
+    sweep = asked.sweep
+    # Not fewer where there are many workers: the packs of a search must not depend on who is there.
+    limit = sweep.learners_per_pack if resources.on_gpu else sweep.learners_per_pack_cpu
+    search = open_search(asked, limit)
+    written = search.num_told
+
+    def keep_journal() -> None:
+        nonlocal written
+        if search.num_told > written:
+            asked.store.write_journal(search.journal_bytes())
+            written = search.num_told
+
+    def more() -> Sequence[Pack] | None:
+        packs = search.packs()
+        keep_journal()
+        check_names([spec for pack in packs or () for spec in pack.members])
+        return packs
+
+    def add_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+        search.add_rows(rows)
+        keep_journal()
+
+    return Todo(more, add_rows, search.samples(), search.num_trials - written, written)
+
+
+def open_search(asked: Asked, learners_per_pack: int = 1) -> "Search":
+    """The search as its journal and the stored rows have it."""
+    from mdlray.search import Search
+
+    how, store = asked.search, asked.store
+    assert how is not None
+    columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
+    rows: list[Any] = store.read_trials()[columns].to_dict("records") if store.has_results() else []
+    if not asked.sweep.halving:
+        rows = [row for row in rows if row["status"] != "stopped"]
+    return Search(
+        asked.sweep,
+        sampler=how.sampler,
+        seed=how.seed,
+        num_trials=how.num_trials,
+        changes=how.changes,
+        settle=lambda spec: settle(spec, how.seed, how.background_images),
+        learners_per_pack=learners_per_pack,
+        rows=rows,
+        journal=store.read_journal(),
+        version=how.version,
+    )
+
+
+def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSpec:
+    """The trial with `--seed` and the photographs of `--background-images`."""
+    spec = replace_seeds(spec, seed)
+    if background_images and spec.data.dataset.endswith("_background_images"):
+        spec = replace_fields(spec, {"data.backgrounds": background_images})
+    return spec
+
+
+def learners_per_pack(sweep: Sweep, on_gpu: bool, num_trials: int, num_parallel: int) -> int:
+    """At most what the sweep wants on this kind of device, and little enough that every device gets a pack."""
+    return min(sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu, -(-num_trials // num_parallel))
