@@ -12,21 +12,40 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mdlray.tables.holder import Holder
-
-if TYPE_CHECKING:
-    from mdlray.tables.bucket import Bucket
 
 RENEW_SECONDS, STALE_SECONDS = 30.0, 180.0
 
 _PREFIX, _SUFFIX = ".lock-", ".json"
 _TRIES = 4
 """Candidates that meet at the door give way to each other so often, for a random time."""
+
+
+class Objects(Protocol):
+    """What a lock needs of a bucket (`mdlray.tables.bucket.Bucket`)."""
+
+    def names(self) -> set[str]:
+        """Names of the objects."""
+
+    def read(self, name: str) -> bytes:
+        """An object."""
+
+    def upload(self, contents: Mapping[str, bytes]) -> None:
+        """Put objects, whoever holds the lock."""
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove objects."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is this object."""
+
+    def modified(self, name: str) -> float | None:
+        """When it was written, in seconds by the server's clock."""
 
 
 @dataclass
@@ -46,7 +65,7 @@ class Lease:
         return f"{_PREFIX}{self.token}{_SUFFIX}"
 
     @contextmanager
-    def held(self, bucket: "Bucket") -> Iterator[None]:
+    def held(self, bucket: Objects) -> Iterator[None]:
         """Take the lock, renew it in a thread, give it back; ValueError if another driver has it."""
         self.me, self.lost = Holder.me(), ""
         self._acquire(bucket)
@@ -62,7 +81,7 @@ class Lease:
             if not self.lost:
                 bucket.delete([self.name])
 
-    def check(self, bucket: "Bucket") -> None:
+    def check(self, bucket: Objects) -> None:
         """ValueError if the lock has been lost; asks the server if that is possible by now."""
         if self.me is None:
             return
@@ -71,7 +90,7 @@ class Lease:
         if self.lost:
             raise ValueError(self.lost)
 
-    def _acquire(self, bucket: "Bucket") -> None:
+    def _acquire(self, bucket: Objects) -> None:
         assert self.me is not None
         for attempt in range(_TRIES):
             self._put(bucket)
@@ -92,7 +111,7 @@ class Lease:
             f"delete {bucket}/{name} now."
         )
 
-    def _others(self, bucket: "Bucket") -> list[tuple[float, Holder, str]]:
+    def _others(self, bucket: Objects) -> list[tuple[float, Holder, str]]:
         """(age in seconds, holder, name) of the living locks beside ours; dead ones are removed."""
         mine, living = bucket.modified(self.name), []
         for name in sorted(bucket.names() - {self.name}):
@@ -111,7 +130,7 @@ class Lease:
                 living.append((max(0.0, mine - put), holder, name))
         return living
 
-    def _renew_until(self, bucket: "Bucket", over: threading.Event) -> None:
+    def _renew_until(self, bucket: Objects, over: threading.Event) -> None:
         while not over.wait(RENEW_SECONDS) and not self.lost:
             try:
                 self._renew(bucket)
@@ -119,7 +138,7 @@ class Lease:
                 # The store does not answer. The writes of the driver meet the same, and they say so.
                 continue
 
-    def _renew(self, bucket: "Bucket") -> None:
+    def _renew(self, bucket: Objects) -> None:
         with self.guard:
             gap = _seconds() - self.renewed
             if not bucket.exists(self.name):
@@ -132,13 +151,13 @@ class Lease:
                     bucket.delete([self.name])
                     self._lose(bucket, gap)
 
-    def _lose(self, bucket: "Bucket", gap: float) -> None:
+    def _lose(self, bucket: Objects, gap: float) -> None:
         self.lost = (
             f"this run has lost {bucket} to another one: its lock was not renewed for {gap:.0f} s, or somebody deleted "
             "it. Nothing that is stored is lost; when the other run has ended, the same command resumes."
         )
 
-    def _put(self, bucket: "Bucket") -> None:
+    def _put(self, bucket: Objects) -> None:
         assert self.me is not None
         begun = _seconds()
         bucket.upload({self.name: self.me.to_json().encode()})
