@@ -53,8 +53,8 @@ LIVES: Mapping[str, list[tuple[str, ...]]] = {
         ("worker",),
     ],
 }
-WORDS = {"search": ("--search", "optuna", "--trials", "208"), "grid": ()}
-NUM_TRIALS = {"search": 208, "grid": 120}
+WORDS = {"search": ("--search", "optuna", "--trials", "304"), "grid": ()}
+NUM_TRIALS = {"search": 304, "grid": 120}
 FOLDERS = {"search": "chaos_sweep-tpe", "grid": "chaos_sweep"}
 
 pytestmark = [
@@ -104,7 +104,7 @@ class Chaos:
 
     def kill(self, kind: str) -> None:
         """Once the sweep has got a few rows further, or is about to end."""
-        rows = self.rows() + self.draw.randint(1, 6)
+        rows = self.rows() + self.draw.randint(1, 4)
         self.wait(lambda: self.rows() >= rows)
         {
             "worker": self.kill_worker,
