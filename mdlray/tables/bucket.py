@@ -146,6 +146,8 @@ def open_bucket(address: str) -> Bucket:
         )
     if not parts.netloc:
         raise ValueError(f"{address!r} names no bucket; write it like s3://bucket/prefix.")
+    if parts.fragment:
+        raise ValueError(f"{address!r} has a #, and what follows it would be lost; give a prefix without one.")
     uri = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     options = parts.query
     if parts.scheme == "s3" and "allow_delayed_open" not in options:

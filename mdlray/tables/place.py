@@ -16,7 +16,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_MANGLED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 
 
 class Place(Protocol):
@@ -81,21 +81,31 @@ def below(address: str, name: str) -> str | Path:
 
 
 def read_file(address: str | Path) -> bytes:
-    """One file, local or in a bucket; FileNotFoundError without one."""
+    """One file, local or in a bucket; FileNotFoundError without one, ValueError for an address that cannot be one."""
     if not is_remote(address):
         return _local_path(address).read_bytes()
     path, question, options = str(address).partition("?")
     folder, _, name = path.rpartition("/")
+    if not name or not is_remote(folder):
+        raise ValueError(f"{address!r} names no file; write it like s3://bucket/prefix/models/<trial_id>.mdl.")
     return open_place(f"{folder}{question}{options}").read(name)
 
 
 def _local_path(address: str | Path) -> Path:
     if isinstance(address, str) and address.startswith("file://"):
         parts = urlsplit(address)
-        if parts.netloc not in ("", "localhost") or not parts.path:
-            raise ValueError(f"{address!r} is no local folder; write file:///absolute/path, or the path alone.")
+        if parts.netloc not in ("", "localhost") or not parts.path or parts.query or parts.fragment:
+            raise ValueError(
+                f"{address!r} is no local path; write file:///absolute/path (with %3F for ? and %23 for #), or the "
+                "path alone."
+            )
         return Path(unquote(parts.path))
-    if isinstance(address, Path) and _MANGLED.match(str(address)):
-        # A Path has already made s3:/bucket of s3://bucket.
-        raise ValueError(f"{str(address)!r} was an address before it became a Path; give addresses as text.")
-    return Path(address).expanduser()
+    if _ONE_SLASH.match(str(address)):
+        raise ValueError(
+            f"{str(address)!r} has one slash after the colon; write addresses with two, and as text: a Path makes one "
+            "of them."
+        )
+    try:
+        return Path(address).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(address)!r} begins with ~ and no user's name; write the absolute path.") from error
