@@ -31,11 +31,14 @@ class Holder:
     @classmethod
     def from_json(cls, text: str | bytes) -> "Holder":
         """What `to_json` wrote; an unknown holder for anything else, such as a lock that is just being taken."""
+        unknown = cls(host="", pid=0, since="", machine="")
         try:
             read = json.loads(text)
-            return cls(**{field.name: field.type(read[field.name]) for field in fields(cls)})  # type: ignore[operator]
-        except (ValueError, KeyError, TypeError):
-            return cls(host="", pid=0, since="", machine="")
+            holder = cls(**{field.name: field.type(read[field.name]) for field in fields(cls)})  # type: ignore[operator]
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return unknown
+        # Other numbers name no process, or a whole group of them.
+        return holder if 0 < holder.pid < 2**31 else unknown
 
     def to_json(self) -> str:
         """One line."""

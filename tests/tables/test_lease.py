@@ -1,6 +1,5 @@
 """One driver at a time in a bucket, judged by the server's clock alone; locks of the dead are taken over."""
 
-import json
 import multiprocessing
 import subprocess
 import sys
@@ -110,14 +109,3 @@ def test_of_many_that_come_together_never_two_hold(s3):
         assert all(before[1] <= after[0] for before, after in zip(held, held[1:], strict=False))
         assert all(text == "held" or "another run is writing" in text for text, _, _ in outcomes)
     assert locks(Store(ADDRESS)) == []
-
-
-def test_a_holder_is_read_back_and_anything_else_is_unknown():
-    me = Holder.me()
-    assert Holder.from_json(me.to_json()) == me and not me.surely_dead()
-    for text in ("", "{", "[]", json.dumps({"host": "x"})):
-        assert str(Holder.from_json(text)) == "its holder is not known" and not Holder.from_json(text).surely_dead()
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    gone = Holder(host=me.host, pid=child.pid, since=me.since, machine=me.machine)
-    assert gone.surely_dead() and not ELSEWHERE.surely_dead()
