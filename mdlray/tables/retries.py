@@ -21,7 +21,8 @@ _REFUSED = {
     ),
     r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|InvalidAccessKeyId|SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch|"
     r"MISSING_AUTHENTICATION_TOKEN|INVALID_CLIENT_TOKEN_ID|ExpiredToken|InvalidToken|UNRECOGNIZED_CLIENT|"
-    r"AuthFailure|HTTP status 40[13]|PERMISSION_DENIED|UNAUTHENTICATED|No credentials": (
+    r"AuthFailure|AuthenticationFailed|AuthorizationFailure|AuthorizationPermissionMismatch|"
+    r"HTTP status 40[13]|PERMISSION_DENIED|UNAUTHENTICATED|No credentials": (
         "the store refuses these credentials; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, the "
         "profile, and that they may read, write, list and delete there"
     ),
