@@ -57,7 +57,7 @@ class LocalFolder:
         """Write every file whole or not at all, missing folders included; OSError that says what to do if it fails."""
         files = {self.address(name): content for name, content in contents.items()}
         try:
-            write_atomically(files)
+            _write_atomically(files)
         except OSError as error:
             raise type(error)(error.errno, _advice(error, self.path)) from error
 
@@ -109,7 +109,7 @@ class LocalFolder:
             yield
 
 
-def write_atomically(contents: Mapping[Path, bytes]) -> None:
+def _write_atomically(contents: Mapping[Path, bytes]) -> None:
     """Write every file whole or not at all, fsynced and renamed in this order; missing folders are made."""
     items = list(contents.items())
     for folder in dict.fromkeys(path.parent for path, _ in items):
