@@ -161,6 +161,13 @@ def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) 
     return packs
 
 
+def plan_grid(sweep: Sweep, trials: Sequence[TrialSpec], *, on_gpu: bool, num_parallel: int) -> list[Pack]:
+    """Packs no larger than the sweep wants on this kind of device, nor than a device's share of all learners."""
+    num_learners = len({spec.training_key for spec in trials})
+    most = sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu
+    return plan_packs(sweep.name, trials, min(most, -(-num_learners // num_parallel)))
+
+
 def missing_trials(
     trials: Iterable[TrialSpec],
     status_by_trial: Mapping[str, str],

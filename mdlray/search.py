@@ -78,6 +78,11 @@ class Stratum:
     batch: dict[int, TrialSpec] = field(default_factory=dict)
     """Trial number → trial."""
 
+    @property
+    def num_left(self) -> int:
+        """Trials that are not told yet; none where a larger budget of before has told more than this one asks for."""
+        return max(0, self.num_trials - self.num_told)
+
 
 class Search:
     """The search of a sweep: `packs` says what can run now, `add_rows` takes what came out."""
@@ -130,6 +135,11 @@ class Search:
     def num_told(self) -> int:
         """Trials that the journal holds of this search; it grows by whole batches."""
         return sum(stratum.num_told for stratum in self.strata)
+
+    @property
+    def num_left(self) -> int:
+        """Trials that are not told yet; one stratum's surplus is not the other's."""
+        return sum(stratum.num_left for stratum in self.strata)
 
     def samples(self) -> list[TrialSpec]:
         """One trial per stratum, none of them a proposal: what the data will be."""

@@ -79,10 +79,13 @@ def plan_summary(
     """Counts, the axes and their values, and about how long the rest takes."""
     num_left = sum(len(pack.members) for pack in left)
     num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
+    # Failed trials that are to be retried are missing as well.
+    not_done = {spec.trial_id for pack in left for spec in pack.members}
+    num_done = sum(spec.trial_id not in not_done and status.get(spec.trial_id) != "failed" for spec in trials)
     table = Table(title=f"plan of {_last_name(folder)}", title_justify="left")
     for heading in ("trials", "done", "failed", "missing", "packs", "missing packs"):
         table.add_column(heading, justify="right")
-    counts = (len(trials), len(trials) - num_left - num_failed, num_failed, num_left, len(packs), len(left))
+    counts = (len(trials), num_done, num_failed, num_left, len(packs), len(left))
     table.add_row(*(f"{count:,}" for count in counts))
     yield table
     for axis, values in axis_values(trials).items():
@@ -106,7 +109,7 @@ def search_summary(
         table.add_column(heading, justify="left" if heading == "stratum" else "right")
     for stratum in search.strata:
         name = ", ".join(str(value) for value in stratum.fields.values()) or "all"
-        counts = (stratum.num_trials, stratum.num_told, stratum.num_trials - stratum.num_told)
+        counts = (stratum.num_trials, stratum.num_told, stratum.num_left)
         table.add_row(name, *(f"{count:,}" for count in counts))
     yield table
     yield f"asked in batches of {search.space.trials_per_batch} per stratum; a batch is told when all of it is done"
@@ -114,7 +117,7 @@ def search_summary(
         yield f"no estimate of the time before some trials are done in {folder}"
         return
     workers = gpus or os.cpu_count() or 1
-    seconds = float(done["wall_seconds"].mean()) * max(search.num_trials - search.num_told, 0) / workers
+    seconds = float(done["wall_seconds"].mean()) * search.num_left / workers
     kind = "GPUs" if gpus else "CPUs"
     yield f"about {duration(seconds)} on {workers} {kind}, going by the finished trials in {folder}"
 

@@ -25,7 +25,7 @@ from mdlray.plan import (
     load_sweep,
     missing_packs,
     missing_trials,
-    plan_packs,
+    plan_grid,
     space_of,
 )
 from mdlray.run import run_missing
@@ -34,7 +34,7 @@ from mdlray.summary import failure_lines, front_tables, plan_summary, search_sum
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
 from mdlray.tables.place import below
-from mdlray.todo import Asked, AskedSearch, learners_per_pack, open_search, settle
+from mdlray.todo import Asked, AskedSearch, open_search, settle
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -185,8 +185,7 @@ def end_without_cluster(asked: Asked, reason: str) -> None:
 def is_missing(asked: Asked) -> bool:
     """Whether there is a trial to run; a search that lacks its journal's end only asks itself."""
     if asked.search:
-        search = open_search(asked)
-        return search.num_told < search.num_trials
+        return open_search(asked).num_left > 0
     status = asked.store.status_by_trial()
     return bool(missing_trials(asked.trials, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving))
 
@@ -237,8 +236,8 @@ def show_plan(asked: Asked, gpus: int | None) -> int:
         lines = search_summary(asked.store.folder, open_search(asked), done, gpus)
     else:
         status = asked.store.status_by_trial()
-        limit = learners_per_pack(asked.sweep, bool(gpus), len(asked.trials), gpus or os.cpu_count() or 1)
-        packs = plan_packs(asked.sweep.name, asked.trials, limit)
+        num_parallel = gpus or os.cpu_count() or 1
+        packs = plan_grid(asked.sweep, asked.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
         left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
         lines = plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus)
     for line in lines:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdlray.plan import Pack, Sweep, missing_packs, plan_packs, replace_seeds, work
+from mdlray.plan import Pack, Sweep, missing_packs, plan_grid, replace_seeds, work
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.tables import Store
 
@@ -50,7 +50,9 @@ class Todo:
     """What is left, to be handed out; a search finds out as it goes."""
 
     more: Callable[[], Sequence[Pack] | None]
+    """Packs that may start now and were not given out before; None when there will never be more."""
     add_rows: Callable[[Iterable[Mapping[str, Any]]], None]
+    """To be told the rows of every pack."""
     samples: Sequence[TrialSpec]
     """Trials that have all the names and data of those that are left."""
     num_trials: int
@@ -62,13 +64,12 @@ class Todo:
 def grid_todo(asked: Asked, resources: "Resources") -> Todo:
     """The packs of a grid that have no rows."""
     status = asked.store.status_by_trial()
-    limit = learners_per_pack(asked.sweep, resources.on_gpu, len(asked.trials), resources.num_parallel)
-    packs = plan_packs(asked.sweep.name, asked.trials, limit)
+    packs = plan_grid(asked.sweep, asked.trials, on_gpu=resources.on_gpu, num_parallel=resources.num_parallel)
     left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
     trials = [spec for pack in left for spec in pack.members]
-    batches = iter([left])
+    not_given_out = [left]
     return Todo(
-        more=lambda: next(batches, None),
+        more=lambda: not_given_out.pop() if not_given_out else None,
         add_rows=lambda rows: None,
         samples=trials,
         num_trials=len(trials),
@@ -104,7 +105,7 @@ def search_todo(asked: Asked, resources: "Resources") -> Todo:
         search.add_rows(rows)
         keep_journal()
 
-    return Todo(more, add_rows, search.samples(), search.num_trials - written, written)
+    return Todo(more, add_rows, search.samples(), search.num_left, written)
 
 
 def open_search(asked: Asked, learners_per_pack: int = 1) -> "Search":
@@ -137,8 +138,3 @@ def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSp
     if background_images and spec.data.dataset.endswith("_background_images"):
         spec = replace_fields(spec, {"data.backgrounds": background_images})
     return spec
-
-
-def learners_per_pack(sweep: Sweep, on_gpu: bool, num_trials: int, num_parallel: int) -> int:
-    """At most what the sweep wants on this kind of device, and little enough that every device gets a pack."""
-    return min(sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu, -(-num_trials // num_parallel))

@@ -12,6 +12,7 @@ from mdlray.plan import (
     list_sweeps,
     load_sweep,
     missing_packs,
+    plan_grid,
     plan_packs,
     space_of,
     vary,
@@ -72,6 +73,22 @@ def test_packs_are_even() -> None:
 def test_small_groups_of_one_stack_are_put_together() -> None:
     repetitions = [replace_fields(TrialSpec(), {"seeds.data_order": seed}) for seed in range(30)]
     assert [len(pack.members) for pack in plan_packs("toy", repetitions, 8)] == [8, 8, 8, 6]
+
+
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(1, 12), st.booleans())
+def test_a_grid_is_shared_between_the_devices(learners: int, levels: int, devices: int, on_gpu: bool) -> None:
+    """A device's share of the networks that are trained; several quantizations of one are no reason to wait for it."""
+    quantized = vary("compression.quantization_levels", *range(2, 2 + levels))
+    grid = {"seed": vary("seeds.initialization", *range(learners)), "levels": quantized}
+    sweep = Sweep(
+        name="toy", question="?", base=TrialSpec(), grids=(grid,), learners_per_pack=20, learners_per_pack_cpu=5
+    )
+    packs = plan_grid(sweep, expand(sweep), on_gpu=on_gpu, num_parallel=devices)
+    largest = max(len({spec.training_key for spec in pack.members}) for pack in packs)
+    share = -(-learners // devices)
+    assert largest <= min(20 if on_gpu else 5, share)
+    assert len(packs) == -(-learners // min(20 if on_gpu else 5, share)), "and no smaller than that"
+    assert [spec for pack in packs for spec in pack.members] == expand(sweep)
 
 
 def test_trials_of_one_training_are_never_cut_apart() -> None:

@@ -15,10 +15,9 @@ from optuna.storages.journal import JournalFileBackend
 
 import mdlray
 from mdlray.plan import Pack, expand, load_sweep
-from mdlray.spec import DataSpec, TrialSpec, replace_fields
+from mdlray.spec import DataSpec
 from mdlray.tables import Store
 from mdlray.tables.pack import PackResult
-from mdlray.todo import settle
 
 ASSETS = Path(__file__).parent / "assets"
 TINY = str(ASSETS / "tiny_sweep.py")
@@ -37,14 +36,6 @@ def command(*words: str, cwd: Path) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def test_seeds_and_photographs_are_settled_per_trial() -> None:
-    spec = replace_fields(TrialSpec(), {"data.dataset": "mnist_background_images", "seeds.data_order": 2})
-    settled = settle(spec, 5, "sha256:1")
-    assert settled.seeds.initialization == 5 and settled.seeds.data_order == 7
-    assert settled.data.backgrounds == "sha256:1"
-    assert settle(TrialSpec(), 0, "sha256:1") == TrialSpec()
 
 
 @pytest.mark.slow

@@ -132,6 +132,21 @@ def test_more_trials_go_on_from_the_same_study() -> None:
     assert told(longer) == told(whole)
 
 
+def test_what_one_stratum_was_told_beyond_its_share_is_not_taken_from_the_other() -> None:
+    """Sixteen of the first and none of the second under the old budget: ten of each are asked for now."""
+    search = search_for(num_trials=50)
+    packs = search.packs()
+    while search.strata[0].num_told < 16:
+        first = search.sweep.space.strata[0]["data.dataset"]
+        mine = [spec for pack in packs for spec in pack.members if spec.data.dataset == first]
+        search.add_rows(map(row_of, mine))
+        packs = search.packs()
+    assert [stratum.num_told for stratum in search.strata] == [16, 0] and search.num_left == 50 - 16
+    less = search_for(num_trials=20, journal=search.journal_bytes(), rows=search.rows.values())
+    assert [stratum.num_left for stratum in less.strata] == [0, 10] and less.num_left == 10
+    assert len(run(less)) == 10 and less.num_left == 0 and less.num_told == 26
+
+
 def test_failed_trials_are_told_as_failed() -> None:
     assert values_of({"status": "failed", "validation_accuracy": 0.9, "compressed_bytes": 10}) is None
     assert values_of({"status": "ok", "validation_accuracy": float("nan"), "compressed_bytes": 10}) is None
