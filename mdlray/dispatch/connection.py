@@ -17,7 +17,8 @@ HEAD_PATIENCE = 0.6
 """Share of the time after which Ray ends a process that cannot reach the head (RAY_gcs_rpc_server_reconnect_timeout_s,
 60 s unless set): early enough to say first what that means here."""
 
-_disconnected = threading.Event()
+_left = threading.Event()
+"""Set when the present cluster is left on purpose."""
 
 
 def connect(address: str | None, cluster_lost: Callable[[str], None] | None = None) -> None:
@@ -26,6 +27,7 @@ def connect(address: str | None, cluster_lost: Callable[[str], None] | None = No
     `cluster_lost` is told, in a thread of its own, that the cluster's head or this machine's part of it has gone. The
     driver cannot go on then: what it asks of Ray waits, until Ray ends the process, with no word on what to do.
     """
+    global _left
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -46,8 +48,9 @@ def connect(address: str | None, cluster_lost: Callable[[str], None] | None = No
             head: outage.Watched(f"the head of the Ray cluster at {head}", head_patience),
             raylet: outage.Watched(f"Ray's part on this machine, the raylet at {raylet},", RAYLET_PATIENCE_SECONDS),
         }
-        _disconnected.clear()
-        outage.watch(watched, cluster_lost, _disconnected)
+        # One per cluster: who still watches the one before must not be told that it is on again.
+        _left = threading.Event()
+        outage.watch(watched, cluster_lost, _left)
 
 
 def _probe(address: str) -> None:
@@ -61,7 +64,7 @@ def _probe(address: str) -> None:
 
 def disconnect() -> None:
     """Leave the cluster; a Ray that `connect` started ends."""
-    _disconnected.set()
+    _left.set()
     ray.shutdown()
 
 

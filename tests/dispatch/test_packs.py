@@ -109,17 +109,6 @@ def test_a_pack_that_kills_its_worker_is_given_up_and_the_others_finish() -> Non
     assert set(log.finished) == {pack.pack_id for pack in all_packs} - {poison}
 
 
-def test_too_many_gpus_and_no_cluster_are_explained() -> None:
-    from mdlray import dispatch
-
-    dispatch.connect("local")
-    with pytest.raises(ValueError, match=r"--gpus 800 asks for 800 GPUs.*--gpus 0 for the CPU.*--quick.*--address"):
-        dispatch.choose_resources(800)
-    dispatch.disconnect()
-    with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'.*leave --address"):
-        dispatch.connect("127.0.0.1:1")
-
-
 def test_what_the_driver_raises_ends_the_run_at_once() -> None:
     """A full disk in `finished` is not taken for a lost worker: the pack is not run again, the error comes out."""
     from mdlray import dispatch

@@ -46,6 +46,8 @@ def test_every_kind_of_gpu_is_asked_and_shared(mixed_cluster: str) -> None:
     assert dispatch.on_each_kind_of_gpu(probe) == {"LARGE": 3, "SMALL": 2}
     assert dispatch.on_each_kind_of_gpu(lambda: None) == {}
 
+    with pytest.raises(ValueError, match=r"--gpus 800 asks for 800 GPUs.*--gpus 0.*--gpus 3 for.*--quick.*--address"):
+        dispatch.choose_resources(800)
     alone = dispatch.choose_resources(3)
     shared = dispatch.share_gpus(alone, 2)
     assert (shared.num_parallel, shared.gpus_per_pack) == (6, 0.5)
