@@ -206,12 +206,12 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"compression__quantization_grid": "log"}, "quantization_grid is 'log'; known are: kmeans, uniform"),
+        ({"compression__levels_per_layer": (4, 4, 4)}, "dense-20 has 2 weight tensors"),
         ({"data__dataset": "imagenet"}, "imagenet.*mnist5k"),
         ({"compression__method": "magic"}, "known are: magnitude, none, obd"),
         ({"training__optimizer": "lion"}, "known are: adam, sgd"),
         ({"model__family": "cnn"}, "known are: dense"),
-        ({"compression__quantization_grid": "log"}, "quantization_grid is 'log'; known are: kmeans, uniform"),
-        ({"compression__levels_per_layer": (4, 4, 4)}, "dense-20 has 2 weight tensors"),
     ],
 )
 def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str) -> None:
