@@ -7,6 +7,7 @@
     regularizer      and, unless it is `none`, its strength (log)
     levels           2^k values of a codebook
     learning rate    log
+    lossy choices    only those a sweep asks for (`LossySpace`), the others are as in its base
 
 Parameters that would have no effect are not suggested (conditional parameters, as Optuna means them). The trial is
 anything with Optuna's `suggest_...` methods; Optuna itself is not imported here.
@@ -17,6 +18,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from mdlray.spec import CompressionSpec
 
 Fields = Mapping[str, Any]
 Range = tuple[float, float]
@@ -38,6 +41,27 @@ class Space:
     """Trials of a stratum that are asked for at once, and told together when all are done."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LossySpace:
+    """Choices between training and the file that are searched, too; all are off here. Ranges are inclusive.
+
+    What gains bytes at no loss (`remove_dead_units`, `unit_order`) is better set in a sweep's base than searched, but
+    may be: a list of one value sets it.
+    """
+
+    levels_per_layer: bool = False
+    """Levels of each weight tensor on its own (`log2_levels_1` …) in place of one number for all."""
+    grids: Sequence[str] = ()
+    """Names in `mdlray.compression.GRIDS`."""
+    rate_distortion: Range | None = None
+    """λ in nats per example and bit (log), e.g. (1e-7, 1e-4); whether any is used (`assignment`) is suggested first."""
+    codebook_mantissa_bits: tuple[int, int] | None = None
+    bias_mantissa_bits: tuple[int, int] | None = None
+    remove_dead_units: Sequence[bool] = ()
+    unit_orders: Sequence[str] = ()
+    """Names in `mdlray.compression.UNIT_ORDERS`."""
+
+
 def suggest_fields(
     trial: Any,
     *,
@@ -51,14 +75,22 @@ def suggest_fields(
     pruning_exponent: Range = (2.0, 128.0),
     regularizer_strength: Range = (1e-6, 1e-2),
     learning_rate: Range = (0.02, 0.4),
+    lossy: LossySpace | None = None,
 ) -> Fields:
     """The fields of one trial; ranges are inclusive."""
+    lossy = lossy or LossySpace()
     depth = trial.suggest_categorical("depth", list(depths)) if len(depths) > 1 else depths[0]
     fields: dict[str, Any] = {
         "model.hidden_units": (2 ** trial.suggest_int("log2_units", *log2_units),) * depth,
         "training.learning_rate": trial.suggest_float("learning_rate", *learning_rate, log=True),
-        "compression.quantization_levels": 2 ** trial.suggest_int("log2_levels", *log2_levels),
     }
+    if lossy.levels_per_layer:
+        exponents = [trial.suggest_int(f"log2_levels_{layer}", *log2_levels) for layer in range(1, depth + 2)]
+        levels, per_layer = CompressionSpec.quantization_levels, tuple(2**exponent for exponent in exponents)
+    else:
+        levels, per_layer = 2 ** trial.suggest_int("log2_levels", *log2_levels), ()
+    # Both are set, because whichever is used takes the place of what a sweep's base says.
+    fields |= {"compression.quantization_levels": levels, "compression.levels_per_layer": per_layer}
     regularizer = trial.suggest_categorical("regularizer", list(regularizers))
     strength = 0.0
     if regularizer != "none":
@@ -72,6 +104,22 @@ def suggest_fields(
             "compression.num_pruning_steps": trial.suggest_int("num_pruning_steps", *num_pruning_steps, log=True),
             "compression.pruning_exponent": trial.suggest_float("pruning_exponent", *pruning_exponent, log=True),
         }
+    return {**fields, **_suggest_lossy(trial, lossy)}
+
+
+def _suggest_lossy(trial: Any, lossy: LossySpace) -> Fields:
+    fields: dict[str, Any] = {}
+    names = (("quantization_grid", lossy.grids), ("remove_dead_units", lossy.remove_dead_units))
+    for name, values in (*names, ("unit_order", lossy.unit_orders)):
+        if values:
+            chosen = trial.suggest_categorical(name, list(values)) if len(values) > 1 else values[0]
+            fields[f"compression.{name}"] = chosen
+    bits = (("codebook_mantissa_bits", lossy.codebook_mantissa_bits), ("bias_mantissa_bits", lossy.bias_mantissa_bits))
+    fields |= {f"compression.{name}": trial.suggest_int(name, *ends) for name, ends in bits if ends}
+    if lossy.rate_distortion:
+        paid = trial.suggest_categorical("assignment", ["nearest", "rate_distortion"]) == "rate_distortion"
+        price = trial.suggest_float("rate_distortion", *lossy.rate_distortion, log=True) if paid else 0.0
+        fields["compression.rate_distortion"] = price
     return fields
 
 
@@ -85,14 +133,15 @@ def usual_space(
     strata: tuple[Fields, ...] = ({},),
     num_trials: int = 300,
     trials_per_batch: int = 32,
+    lossy: LossySpace | None = None,
 ) -> Space:
-    """`suggest_fields` with these ranges, beginning at its corners.
+    """`suggest_fields` with these ranges, beginning at its corners; with `lossy` also over those choices.
 
     The corners are the ends of the front: the smallest and the largest network, kept whole and pruned to the end, with
     the first and the last of the regularizers and the last of the methods; everything else is suggested.
     """
     names: dict[str, Any] = {"methods": methods, "regularizers": regularizers, "depths": depths}
-    ranges: dict[str, Any] = {"log2_units": log2_units, "kept_fraction": kept_fraction}
+    ranges: dict[str, Any] = {"log2_units": log2_units, "kept_fraction": kept_fraction, "lossy": lossy}
     corners = itertools.product(
         (depths[0],), log2_units, kept_fraction, methods[-1:], (regularizers[0], regularizers[-1])
     )

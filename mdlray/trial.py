@@ -18,7 +18,7 @@ import torch
 
 from mdlray import codec
 from mdlray.codec.stack import coded_network, stack_networks
-from mdlray.compression import Pruner, get_saliency, quantize_stack
+from mdlray.compression import Pruner, check_choices, get_saliency, quantize_stack
 from mdlray.data import Images, describe_images, find_dataset, find_reader, load_images
 from mdlray.models import get_family
 from mdlray.plan import Halving, Pack, define
@@ -220,7 +220,7 @@ def _measure_piece(
 
 
 def check_names(trials: Sequence[TrialSpec]) -> None:
-    """Raise ValueError for a name that no registry knows."""
+    """Raise ValueError for a name that no registry knows, and for choices that a trial's family does not have."""
     for spec in {
         (s.training.optimizer, s.training.learning_rate_schedule, s.training.regularizer): s for s in trials
     }.values():
@@ -231,6 +231,11 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
         get_family(family)
     for method in {spec.compression.method for spec in trials}:
         get_saliency(method)
+    for spec in {(spec.model, spec.compression): spec for spec in trials}.values():
+        # How many weight tensors there are depends on the hidden layers only, so that no data set is needed here.
+        built = get_family(spec.model.family)
+        shapes = built.shapes((28 * 28, *spec.model.hidden_units, 10))
+        check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
     for dataset in {spec.data.dataset for spec in trials}:
         find_dataset(dataset)
 

@@ -1,11 +1,13 @@
 """Spaces: what is suggested, conditions, corners."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import distribution_to_json
 from optuna.trial import FixedTrial
 
 from mdlray.plan import Sweep, space_of, vary, vary_seeds
-from mdlray.space import suggest_fields, usual_space
+from mdlray.space import LossySpace, suggest_fields, usual_space
 from mdlray.spec import TrialSpec, replace_fields
 
 METHODS, REGULARIZERS = ("none", "magnitude", "obd"), ("none", "l1", "l2")
@@ -56,3 +58,54 @@ def test_a_grid_becomes_a_space_with_a_stratum_per_task() -> None:
     assert tasks == [("mnist", 0.0), ("mnist", 1.0), ("kmnist", 0.0), ("kmnist", 1.0)]
     assert {point["method"] for point in space.first_points} == {"obd"}
     assert {point["depth"] for point in space.first_points} == {1}
+
+
+PARAMETERS = {"method": "obd", "regularizer": "none", "log2_units": 5, "kept_fraction": 0.1, "learning_rate": 0.1}
+PARAMETERS |= {"num_pruning_steps": 20, "pruning_exponent": 12.0}
+NAMES = {"methods": METHODS, "regularizers": REGULARIZERS}
+
+
+def test_without_lossy_choices_the_space_is_that_of_the_journals_there_are() -> None:
+    """Distributions in committed journals: Optuna refuses to go on with others."""
+    trial = FixedTrial(PARAMETERS | {"log2_levels": 3})
+    fields = suggest_fields(trial, **NAMES)
+    assert {name: distribution_to_json(kind) for name, kind in trial.distributions.items()} == {
+        "log2_units": '{"name": "IntDistribution", "attributes": {"log": false, "step": 1, "low": 3, "high": 8}}',
+        "learning_rate": '{"name": "FloatDistribution", "attributes": '
+        '{"step": null, "low": 0.02, "high": 0.4, "log": true}}',
+        "log2_levels": '{"name": "IntDistribution", "attributes": {"log": false, "step": 1, "low": 1, "high": 6}}',
+        "regularizer": '{"name": "CategoricalDistribution", "attributes": {"choices": ["none", "l1", "l2"]}}',
+        "method": '{"name": "CategoricalDistribution", "attributes": {"choices": ["none", "magnitude", "obd"]}}',
+        "kept_fraction": '{"name": "FloatDistribution", "attributes": '
+        '{"step": null, "low": 0.002, "high": 1.0, "log": true}}',
+        "num_pruning_steps": '{"name": "IntDistribution", "attributes": '
+        '{"log": true, "step": 1, "low": 5, "high": 80}}',
+        "pruning_exponent": '{"name": "FloatDistribution", "attributes": '
+        '{"step": null, "low": 2.0, "high": 128.0, "log": true}}',
+    }
+    assert suggest_fields(FixedTrial(trial.params), **NAMES, lossy=LossySpace()) == fields
+
+
+@pytest.mark.parametrize("assignment", ["nearest", "rate_distortion"])
+def test_lossy_choices_are_suggested_where_a_sweep_asks(assignment: str) -> None:
+    lossy = LossySpace(
+        levels_per_layer=True,
+        grids=("kmeans", "uniform"),
+        rate_distortion=(1e-7, 1e-4),
+        codebook_mantissa_bits=(2, 10),
+        bias_mantissa_bits=(0, 10),
+        remove_dead_units=(True,),
+        unit_orders=("sorted", "trained"),
+    )
+    chosen = {"log2_levels_1": 2, "log2_levels_2": 4, "quantization_grid": "uniform", "assignment": assignment}
+    chosen |= {"codebook_mantissa_bits": 4, "bias_mantissa_bits": 3, "unit_order": "sorted", "rate_distortion": 1e-6}
+    trial = FixedTrial(PARAMETERS | chosen)
+    space = usual_space(**NAMES, log2_units=(3, 8), lossy=lossy)
+    compression = replace_fields(TrialSpec(), space.suggest(trial)).compression
+    assert compression.levels_per_layer == (4, 16) and compression.quantization_grid == "uniform"
+    assert (compression.codebook_mantissa_bits, compression.bias_mantissa_bits) == (4, 3)
+    assert compression.remove_dead_units and compression.unit_order == "sorted"
+    assert "remove_dead_units" not in trial.distributions and "log2_levels" not in trial.distributions
+    paid = assignment == "rate_distortion"
+    assert compression.rate_distortion == (1e-6 if paid else 0.0)
+    assert ("rate_distortion" in trial.distributions) == paid

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlray.spec import CompressionSpec, DataSpec, TrialSpec, canonical_json, from_dict, replace_fields, to_dict
+from mdlray.spec import (
+    ADDED_FIELDS,
+    CompressionSpec,
+    DataSpec,
+    TrialSpec,
+    canonical_json,
+    from_dict,
+    replace_fields,
+    to_dict,
+)
 
 
 def pruned(ratio: float = 0.9, **more: object) -> TrialSpec:
@@ -18,6 +27,47 @@ def test_ids_are_pinned() -> None:
     """A changed default or field renames every trial: change these only together with SPEC_VERSION, on purpose."""
     assert TrialSpec().trial_id == "0ba9fc5977f50dc8"
     assert pruned(0.98, **{"model.hidden_units": (30,), "seeds.initialization": 4}).trial_id == "32b957ff013b2e4c"
+
+
+VERSION_1 = """{"compression":{"centroid_epochs":2,"first_pruning_epoch":5,"last_pruning_epoch":70,"method":"magnitude",
+"num_pruning_steps":60,"pruning_exponent":12.0,"pruning_ratio":0.98,"quantization_levels":16,"saliency_examples":4096,
+"scope":"global"},"data":{"backgrounds":"sample","dataset":"mnist","label_randomization_fraction":0.0,
+"pixel_randomization":"none","split":"study"},"model":{"family":"dense","hidden_units":[30]},"seeds":{"data_order":0,
+"initialization":4,"randomization":0},"spec_version":1,"training":{"batch_size":128,"dropout":0.0,
+"learning_rate":0.1,"learning_rate_schedule":"cosine","momentum":0.9,"num_epochs":100,"optimizer":"sgd",
+"regularizer":"none","regularizer_strength":0.0}}""".replace("\n", "")
+
+
+def test_trials_of_version_1_keep_their_json_and_their_ids() -> None:
+    """What stands above was written before there were added fields; the ids are those in tables of then."""
+    parts = json.loads(VERSION_1)
+    assert parts.pop("spec_version") == 1
+    spec = from_dict(parts)
+    assert canonical_json(spec) == VERSION_1 and spec.trial_id == "32b957ff013b2e4c"
+    assert {name: value for name, value in to_dict(spec)["compression"].items() if name in NEUTRAL} == NEUTRAL
+
+
+NEUTRAL = to_dict(CompressionSpec(**ADDED_FIELDS["compression"]))
+NEUTRAL = {name: NEUTRAL[name] for name in ADDED_FIELDS["compression"]}
+
+
+def test_added_fields_reach_the_json_only_where_they_are_not_neutral() -> None:
+    spec = pruned()
+    assert not set(NEUTRAL) & set(json.loads(canonical_json(spec))["compression"])
+    for name, value in (("rate_distortion", 1e-6), ("levels_per_layer", (4, 16)), ("remove_dead_units", True)):
+        other = replace_fields(spec, {f"compression.{name}": value})
+        written = json.loads(canonical_json(other))["compression"]
+        assert set(NEUTRAL) & set(written) == {name}
+        assert other.trial_id != spec.trial_id and other.cell_id != spec.cell_id
+        assert other.training_key == spec.training_key
+        assert from_dict(to_dict(other)) == other
+
+
+def test_a_trial_without_an_added_field_has_its_neutral_value_whatever_the_default() -> None:
+    """Neutral values are what version 1 did; today they are the defaults as well."""
+    for part, added in ADDED_FIELDS.items():
+        for name, value in added.items():
+            assert getattr(getattr(from_dict({}), part), name) == value
 
 
 def test_every_field_reaches_the_id() -> None:
@@ -34,6 +84,12 @@ def test_every_field_reaches_the_id() -> None:
         "method": "obd",
         "scope": "per_layer",
         "pruning_ratio": 0.5,
+        "quantization_grid": "uniform",
+        "unit_order": "sorted",
+        "levels_per_layer": (4, 16),
+        "codebook_mantissa_bits": 4,
+        "bias_mantissa_bits": 4,
+        "remove_dead_units": True,
     }
     start = pruned(**{"training.num_epochs": 200})
     seen = {start.trial_id}
@@ -67,7 +123,7 @@ def test_whole_numbers_name_the_same_trial() -> None:
 def test_cell_training_and_stack_keys() -> None:
     spec = pruned()
     seed = replace_fields(spec, {"seeds.initialization": 1})
-    levels = replace_fields(spec, {"compression.quantization_levels": 4})
+    levels = replace_fields(spec, {"compression.quantization_levels": 4, "compression.bias_mantissa_bits": 3})
     ratio = replace_fields(spec, {"compression.pruning_ratio": 0.5})
     width = replace_fields(spec, {"model.hidden_units": (30,)})
     assert spec.cell_id == seed.cell_id != ratio.cell_id
@@ -92,6 +148,11 @@ def test_random_pixels_are_shared_only_within_a_seed() -> None:
         ({"model.hidden_units": (0,)}, "positive whole numbers"),
         ({"data.label_randomization_fraction": -0.1}, r"in \[0, 1\]"),
         ({"seeds.data_order": -1}, "from 0 to 2"),
+        ({"compression.levels_per_layer": (4, 0)}, r"levels_per_layer is \(4, 0\), it must be whole numbers from 1"),
+        ({"compression.levels_per_layer": (4, 4), "compression.quantization_levels": 8}, "left at 16 beside"),
+        ({"compression.rate_distortion": -1e-6}, "zero or more, finite"),
+        ({"compression.bias_mantissa_bits": 11}, "bias_mantissa_bits is 11, it must be from 0 to 10"),
+        ({"compression.remove_dead_units": 1}, "remove_dead_units is 1, it must be a bool"),
         ({"training.speed": 1}, "no field 'training.speed'; its fields are: data.dataset"),
     ],
 )

@@ -152,6 +152,34 @@ def test_trials_that_differ_in_levels_share_their_training() -> None:
     assert a["compressed_bytes"] < b["compressed_bytes"] and a["trial_id"] != b["trial_id"]
 
 
+def test_lossy_choices_share_one_training_and_pay() -> None:
+    """Each choice makes the file smaller than the one before, at nearly the same accuracy."""
+    steps = [
+        {},
+        {"compression__remove_dead_units": True, "compression__unit_order": "sorted"},
+        {"compression__bias_mantissa_bits": 3, "compression__codebook_mantissa_bits": 4},
+        {"compression__rate_distortion": 3e-6},
+        {"compression__levels_per_layer": (4, 8)},
+    ]
+    pruned = {"compression__method": "magnitude", "compression__pruning_ratio": 0.97}
+    trials = [spec(**pruned)]
+    for step in steps[1:]:
+        changes = {name.replace("__", "."): value for name, value in step.items()}
+        trials.append(replace_fields(trials[-1], changes))
+    uniform = replace_fields(trials[3], {"compression.quantization_grid": "uniform"})
+    result = run_pack(Pack("toy", (*trials, uniform)), Site())
+    assert [row["status"] for row in result.rows] == ["ok"] * 6, [row["error"] for row in result.rows]
+    assert to_table(result.rows, TRIALS).num_rows == 6
+    assert len({row["trained_test_accuracy"] for row in result.rows}) == 1
+    sizes = [row["compressed_bytes"] for row in result.rows]
+    assert sizes[:5] == sorted(sizes[:5], reverse=True) and len(set(sizes[:5])) == 5, sizes
+    assert sizes[5] < sizes[2], sizes
+    accuracies = [row["test_accuracy"] for row in result.rows]
+    assert min(accuracies) > accuracies[0] - 0.03, accuracies
+    removed = round(0.97 * result.rows[0]["num_weights"])
+    assert all(row["num_weights"] - row["num_nonzero"] >= removed for row in result.rows)
+
+
 def test_a_diverged_member_fails_alone() -> None:
     result = run_pack(Pack("toy", (spec(training__learning_rate=1e30), spec())), Site())
     by_id = {row["trial_id"]: row for row in result.rows}
@@ -178,6 +206,8 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"compression__quantization_grid": "log"}, "quantization_grid is 'log'; known are: kmeans, uniform"),
+        ({"compression__levels_per_layer": (4, 4, 4)}, "dense-20 has 2 weight tensors"),
         ({"data__dataset": "imagenet"}, "imagenet.*mnist5k"),
         ({"compression__method": "magic"}, "known are: magnitude, none, obd"),
         ({"training__optimizer": "lion"}, "known are: adam, sgd"),

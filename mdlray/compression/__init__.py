@@ -1,18 +1,22 @@
 """Compression: which weights go, when, and which few values the others may take.
 
 `SALIENCIES` maps a method's name to what ranks its weights; other packages add methods through the entry-point group
-`mdlray.compressors`.
+`mdlray.compressors`. `GRIDS` has the grids of values, `UNIT_ORDERS` the orders of hidden units.
 """
 
 from mdlray.compression.pruning import Pruner, sparsity_after
-from mdlray.compression.quantization import Quantized, dequantize, quantize
+from mdlray.compression.quantization import GRIDS, Quantized, dequantize, quantize
 from mdlray.compression.saliency import SALIENCIES, get_saliency
-from mdlray.compression.stack import quantize_stack
+from mdlray.compression.stack import check_choices, quantize_stack
+from mdlray.compression.units import UNIT_ORDERS
 
 __all__ = [
+    "GRIDS",
     "SALIENCIES",
+    "UNIT_ORDERS",
     "Pruner",
     "Quantized",
+    "check_choices",
     "dequantize",
     "get_saliency",
     "quantize",

@@ -1,6 +1,7 @@
-"""Few values per layer: weights of one member to symbols and a float16 codebook, by one-dimensional k-means.
+"""Few values per layer: weights of one member to symbols and a float16 codebook, on one of the `GRIDS`.
 
-    minimize  sum_w min_k (w - c_k)²       over the kept weights of a layer      (Lloyd 1982; Han et al. 2016, §3)
+    kmeans:   minimize  sum_w min_k (w - c_k)²   over the kept weights of a layer  (Lloyd 1982; Han et al. 2016, §3)
+    uniform:  the same with c_k multiples of one step, zero among them              (`mdlray.compression.uniform`)
 
 Symbol 0 is the exact zero of pruned weights, symbol k is codebook entry k - 1. In one dimension clusters are
 intervals, so that the optimum is a shortest path (Wang & Song 2011); it is found exactly over at most 512 groups of
@@ -10,10 +11,18 @@ round to the same float16 are merged, to zero dropped, so that a codebook carrie
 Axes: W weights of a layer, K codebook entries, G groups of neighboring weights.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mdlray.compression.uniform import uniform_step
+from mdlray.registry import find
+
+Values: TypeAlias = tuple[NDArray[np.float64], float | None]
+"""Rising values that weights may take, and the step whose multiples they are, if they are."""
 
 MAX_ITERATIONS = 200
 NUM_GROUPS = 512
@@ -25,10 +34,23 @@ class Quantized:
 
     symbols: NDArray[np.int64]
     codebook: NDArray[np.float16]
+    step: float | None = None
+    """On a uniform grid, the step whose multiples (rounded to float16) the entries are."""
+
+    @property
+    def multiples(self) -> NDArray[np.int64]:
+        """Entries in steps of their uniform grid; zeros if they are on none."""
+        if self.step is None:
+            return np.zeros(self.codebook.size, np.int64)
+        return np.rint(self.codebook.astype(np.float64) / self.step).astype(np.int64)
 
 
-def quantize(weights: NDArray[np.float32], levels: int) -> Quantized:
-    """At most `levels` non-zero values; exact zeros stay zero. ValueError if a weight is not finite in float16."""
+def quantize(weights: NDArray[np.float32], levels: int, grid: str = "kmeans") -> Quantized:
+    """At most `levels` non-zero values, each weight gets the nearest; exact zeros stay zero.
+
+    ValueError if a weight is not finite in float16, and for an unknown grid.
+    """
+    place = find(GRIDS, "quantization_grid", grid)
     flat_W = weights.reshape(-1)
     kept_W = np.flatnonzero(flat_W)
     symbols_W = np.zeros(flat_W.size, dtype=np.int64)
@@ -39,19 +61,19 @@ def quantize(weights: NDArray[np.float32], levels: int) -> Quantized:
     limit = float(np.finfo(np.float16).max)
     if not np.isfinite(sorted_W).all() or np.abs(sorted_W).max() > limit:
         raise ValueError(f"weights must be finite and at most {limit} in size to be quantized.")
-    centers_K = kmeans_sorted(sorted_W, levels)
+    centers_K, step = place(sorted_W, levels)
     assigned_W = np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)
     symbols_W[kept_W[order_W]] = assigned_W + 1
-    return settle(symbols_W.reshape(weights.shape), centers_K.astype(np.float16))
+    return settle(symbols_W.reshape(weights.shape), centers_K.astype(np.float16), step)
 
 
-def settle(symbols: NDArray[np.int64], codebook_K: NDArray[np.float16]) -> Quantized:
+def settle(symbols: NDArray[np.int64], codebook_K: NDArray[np.float16], step: float | None = None) -> Quantized:
     """The same values with a sorted codebook that has neither zeros, nor doubles, nor unused entries."""
     values = np.concatenate([np.zeros(1, np.float16), codebook_K])[symbols]
     used_K = np.unique(values)
     used_K = used_K[used_K != 0]
     settled = np.where(values == 0, 0, np.searchsorted(used_K, values) + 1)
-    return Quantized(settled.astype(np.int64), used_K)
+    return Quantized(settled.astype(np.int64), used_K, step)
 
 
 def dequantize(quantized: Quantized) -> NDArray[np.float32]:
@@ -107,3 +129,15 @@ def _lloyd(sorted_W: NDArray[np.float64], centers_K: NDArray[np.float64]) -> NDA
         bounds_K = new_bounds_K
         centers_K = np.diff(sums_W[bounds_K]) / np.diff(bounds_K)
     return centers_K
+
+
+def _kmeans(sorted_W: NDArray[np.float64], levels: int) -> Values:
+    return kmeans_sorted(sorted_W, levels), None
+
+
+def _uniform(sorted_W: NDArray[np.float64], levels: int) -> Values:
+    step, multiples_K = uniform_step(sorted_W, levels)
+    return multiples_K.astype(np.float64) * step, step
+
+
+GRIDS: dict[str, Callable[[NDArray[np.float64], int], Values]] = {"kmeans": _kmeans, "uniform": _uniform}

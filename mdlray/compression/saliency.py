@@ -32,14 +32,20 @@ def magnitude(family: Family, parameters: Parameters, examples: Examples, num_ex
 
 def optimal_brain_damage(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
     """½ h w² in nats per example: the loss expected from deleting each weight alone."""
-    num_examples = min(num_examples, examples.pixels_NP.shape[0])
+    diagonals = gauss_newton_diagonal(family, parameters, examples, num_examples)
     weights = [parameters[index] for index in prunable(parameters)]
-    h = [torch.zeros_like(weight) for weight in weights]
+    return [h.mul_(weight.square()).mul_(0.5) for h, weight in zip(diagonals, weights, strict=True)]
+
+
+def gauss_newton_diagonal(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+    """h = ∂²L/∂w² of every weight over the first examples (all of them if there are fewer)."""
+    num_examples = min(num_examples, examples.pixels_NP.shape[0])
+    h = [torch.zeros_like(parameters[index]) for index in prunable(parameters)]
     for start in range(0, num_examples, CHUNK):
         chosen = slice(start, min(start + CHUNK, num_examples))
         for total, mean in zip(h, family.curvature(parameters, examples.inputs(chosen)), strict=True):
             total.add_(mean, alpha=(chosen.stop - chosen.start) / num_examples)
-    return [diagonal.mul_(weight.square()).mul_(0.5) for diagonal, weight in zip(h, weights, strict=True)]
+    return h
 
 
 SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "obd": optimal_brain_damage}

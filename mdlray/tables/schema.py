@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mdlray.spec import TrialSpec, canonical_json
+from mdlray.spec import ADDED_FIELDS, CompressionSpec, TrialSpec, canonical_json
 
 ROW_VERSION = 1
 """Version of the meaning of the columns, written into every row and file."""
@@ -58,6 +59,13 @@ TRIALS = _schema(
         "pruning_ratio": "f64",
         "pruning_scope": "str",
         "quantization_levels": "i64",
+        "levels_per_layer": "str?",  # "4-16": in place of quantization_levels; these seven: filled in for older rows
+        "quantization_grid": "str?",
+        "rate_distortion": "f64?",  # nats per training example and bit
+        "codebook_mantissa_bits": "i64?",
+        "bias_mantissa_bits": "i64?",
+        "remove_dead_units": "bool?",
+        "unit_order": "str?",
         "optimizer": "str",
         "learning_rate": "f64",
         "num_epochs": "i64",
@@ -117,8 +125,9 @@ LAYERS = _schema(
 
 _CELL = (
     "cell_id dataset split label_randomization_fraction pixel_randomization architecture num_weights method "
-    "regularizer regularizer_strength pruning_ratio pruning_scope quantization_levels optimizer learning_rate "
-    "num_epochs batch_size dropout"
+    "regularizer regularizer_strength pruning_ratio pruning_scope quantization_levels levels_per_layer "
+    "quantization_grid rate_distortion codebook_mantissa_bits bias_mantissa_bits remove_dead_units unit_order "
+    "optimizer learning_rate num_epochs batch_size dropout"
 )
 _MEASURED = ("train_accuracy", "validation_accuracy", "test_accuracy", "compressed_bytes", "num_nonzero")
 
@@ -162,7 +171,14 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The table in pandas; whole numbers and flags that may be null keep their type (`Int64`, `boolean`)."""
+    """The table in pandas; whole numbers and flags that may be null keep their type (`Int64`, `boolean`).
+
+    Columns of fields that a trial did not have when its row was written get what they mean then (`ADDED_FIELDS`).
+    """
+    for name, value in _added_columns(CompressionSpec(**ADDED_FIELDS["compression"])).items():
+        if name in table.column_names:
+            filled = pc.fill_null(table[name], value)
+            table = table.set_column(table.column_names.index(name), table.schema.field(name), filled)
     exact = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=exact.get, ignore_metadata=True)
     plain = {pa.int64(): "int64", pa.bool_(): "bool"}
@@ -186,6 +202,7 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
         "pruning_ratio": compression.pruning_ratio,
         "pruning_scope": compression.scope,
         "quantization_levels": compression.quantization_levels,
+        **_added_columns(compression),
         "optimizer": training.optimizer,
         "learning_rate": training.learning_rate,
         "num_epochs": training.num_epochs,
@@ -196,6 +213,19 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
         "randomization_seed": seeds.randomization,
         "row_version": ROW_VERSION,
         "spec": canonical_json(spec),
+    }
+
+
+def _added_columns(compression: CompressionSpec) -> dict[str, Any]:
+    """The columns whose fields are younger than the first rows."""
+    return {
+        "levels_per_layer": "-".join(map(str, compression.levels_per_layer)),
+        "quantization_grid": compression.quantization_grid,
+        "rate_distortion": compression.rate_distortion,
+        "codebook_mantissa_bits": compression.codebook_mantissa_bits,
+        "bias_mantissa_bits": compression.bias_mantissa_bits,
+        "remove_dead_units": compression.remove_dead_units,
+        "unit_order": compression.unit_order,
     }
 
 

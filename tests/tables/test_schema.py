@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mdlray.spec import TrialSpec, from_dict, replace_fields
 from mdlray.tables import load
+from mdlray.tables.front import front_table
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS, failed_row, spec_columns, to_frame, to_table
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
@@ -128,3 +129,29 @@ def test_rows_of_version_1_stay_readable(tmp_path):
     parts = ok[["header_bytes", "mask_bytes", "values_bytes", "codebook_bytes"]].sum(axis=1)
     assert (parts == ok["compressed_bytes"]).all()
     assert set(pq.read_schema(ASSET).names) <= set(frame.reset_index().columns)
+
+
+def test_older_rows_say_what_was_done_then(tmp_path, make_row):
+    """Files lack the columns of added fields; readers see the neutral values, beside those of new rows."""
+    columns = {"levels_per_layer": "", "quantization_grid": "kmeans", "rate_distortion": 0.0, "unit_order": "trained"}
+    columns |= {"codebook_mantissa_bits": 10, "bias_mantissa_bits": 10, "remove_dead_units": False}
+    assert not set(columns) & set(pq.read_schema(ASSET).names)
+    shutil.copy(ASSET, tmp_path / "trials.parquet")
+    frame = load(tmp_path)
+    for name, value in columns.items():
+        assert list(frame[name]) == [value] * 5, name
+    assert {name: make_row()[name] for name in columns} == columns
+    assert frame["remove_dead_units"].dtype == "boolean" and frame["bias_mantissa_bits"].dtype == "Int64"
+    front = front_table(frame)
+    assert len(front) and set(front["quantization_grid"]) == {"kmeans"}
+
+
+def test_levels_per_layer_are_one_text():
+    fields = {"levels_per_layer": (4, 16), "rate_distortion": 1e-6, "remove_dead_units": True}
+    spec = replace_fields(TrialSpec(), {f"compression.{name}": value for name, value in fields.items()})
+    columns = spec_columns(spec)
+    assert (columns["levels_per_layer"], columns["rate_distortion"], columns["remove_dead_units"]) == (
+        "4-16",
+        1e-6,
+        True,
+    )

@@ -5,16 +5,18 @@ Backward passes need a real device and are left out; they create nothing of thei
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mdlray.compression.centroids import _assemble
+from mdlray.compression.centroids import _assemble, _Layer
 from mdlray.compression.pruning import Pruner, remove
-from mdlray.compression.saliency import optimal_brain_damage
+from mdlray.compression.quantization import Quantized
+from mdlray.compression.saliency import gauss_newton_diagonal, optimal_brain_damage
 from mdlray.models import get_family, prunable
 from mdlray.models.family import Dropout
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.spec import CompressionSpec, TrialSpec, replace_fields
 from mdlray.training import LEARNING_RATE_SCHEDULES, OPTIMIZERS, Examples, evaluate
 from mdlray.training.loop import _rates
 from mdlray.training.regularizers import add_penalty_gradient, member_strengths
@@ -43,9 +45,15 @@ def test_every_step_of_a_pack_stays_on_its_device(own_orders: bool) -> None:
         saliency = optimal_brain_damage(FAMILY, parameters, examples, 500)
         for scope in ("global", "per_layer"):
             made += remove(saliency, [torch.ones_like(s) for s in saliency], [0.1, 0.2, 0.3], scope)
-        codebooks = [torch.empty(3, 5, device=CUDA)] * 2
-        symbols = [torch.empty(3, 20, 784, dtype=torch.int64, device=CUDA)] * 2
-        made += _assemble(codebooks, symbols, [parameters[1], parameters[3]])
+        choices = [CompressionSpec(bias_mantissa_bits=bits, codebook_mantissa_bits=bits) for bits in (3, 10, 10)]
+        symbols = [np.zeros((20, 784), np.int64), np.zeros((10, 20), np.int64)]
+        steps = (None, 0.5, None)
+        members = [[Quantized(s, np.ones(4, np.float16), step) for step in steps] for s in symbols]
+        layers = [_Layer(layer, choices, CUDA) for layer in members]
+        leaves = [layer.codebook_MK for layer in layers] + [layer.top_M1 for layer in layers]
+        bits_M1 = torch.empty(3, 1, dtype=torch.int64, device=CUDA)
+        made += _assemble(layers, [*leaves, parameters[1], parameters[3]], bits_M1)
+        made += gauss_newton_diagonal(FAMILY, parameters, examples, 500)
         evaluate(FAMILY, parameters, examples)
         assert {tensor.device.type for tensor in [*made, *saliency, *parameters, rates_SM]} == {"cuda"}
 

@@ -1,0 +1,29 @@
+"""A trial as a frozen value, its parts, and the ids derived from it (`mdlray.spec.trial` says how)."""
+
+from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec
+from mdlray.spec.trial import (
+    ADDED_FIELDS,
+    AFTER_TRAINING,
+    SPEC_VERSION,
+    TrialSpec,
+    canonical_json,
+    from_dict,
+    replace_fields,
+    to_dict,
+)
+
+__all__ = [
+    "ADDED_FIELDS",
+    "AFTER_TRAINING",
+    "SPEC_VERSION",
+    "CompressionSpec",
+    "DataSpec",
+    "ModelSpec",
+    "SeedSpec",
+    "TrainingSpec",
+    "TrialSpec",
+    "canonical_json",
+    "from_dict",
+    "replace_fields",
+    "to_dict",
+]
