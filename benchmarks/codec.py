@@ -12,8 +12,9 @@ without --nncodec its columns are left out. An environment for it, which needs a
     nnc/bin/pip install -c nnc/constraints.txt nncodec==2.1.3
 
 Aims, against the smallest file that NNCodec makes: at most 0.95 of it on every trained network, 0.85 in their geometric
-mean, smaller on every synthetic tensor, and no slower. The same is said against its bare coder, whose stream needs what
-is counted here at the least (`its payload`), and which is C++ alone, without the interface around it. One thread.
+mean, smaller on every synthetic tensor, and no slower. The same is said against its bare coder, which is C++ alone, and
+whose stream needs what is counted here at the least (`its payload`). Times are CPU seconds of one thread, so that other
+work on the machine counts little.
 """
 
 import os
@@ -24,7 +25,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
 import argparse  # noqa: E402
 import json  # noqa: E402
 import platform  # noqa: E402
-import resource  # noqa: E402
 import statistics  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
@@ -53,14 +53,14 @@ LARGE = {
 
 
 def timed(network: CodedNetwork, repeat: int) -> tuple[codec.EncodedNetwork, float, float]:
-    """The file, and medians of the seconds to encode and decode it; RuntimeError if it decodes to something else."""
+    """The file, and medians of the CPU seconds to encode and decode it; RuntimeError if that gives something else."""
     spent: list[tuple[float, float]] = []
     for _ in range(repeat + 1):  # the first warms up
-        begun = time.perf_counter()
+        begun = time.process_time()
         file = codec.encode(network)
-        encoded = time.perf_counter()
+        encoded = time.process_time()
         decoded = codec.decode(file.blob)
-        spent.append((encoded - begun, time.perf_counter() - encoded))
+        spent.append((encoded - begun, time.process_time() - encoded))
     if not codec.identical(decoded, network):
         raise RuntimeError("our file does not decode to the network")
     encode, decode = zip(*spent[1:] or spent, strict=True)
@@ -74,8 +74,8 @@ def our_row(name: str, kind: str, network: CodedNetwork, repeat: int) -> Row:
     return row | {"encode_seconds": encode, "decode_seconds": decode}
 
 
-def nncodec_rows(python: str, networks: list[CodedNetwork], words: list[str]) -> tuple[list[Row], float]:
-    """What nncodec_sizes.py finds, in its own Python, and its peak of memory in megabytes."""
+def nncodec_rows(python: str, networks: list[CodedNetwork], words: list[str]) -> list[Row]:
+    """What nncodec_sizes.py finds, in its own Python."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.npz" for number in range(len(networks))]
         for path, network in zip(paths, networks, strict=True):
@@ -85,8 +85,8 @@ def nncodec_rows(python: str, networks: list[CodedNetwork], words: list[str]) ->
         done = subprocess.run(
             [python, "-P", script, *words, *map(str, paths)], stdout=subprocess.PIPE, text=True, check=True, env=plain
         )
-    found = json.loads(done.stdout.splitlines()[-1])
-    return found["networks"], found["peak_megabytes"]
+    found: list[Row] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def size_table(more: list[Path], nncodec: str | None, repeat: int) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def size_table(more: list[Path], nncodec: str | None, repeat: int) -> pd.DataFra
     rows = [our_row(name, kind, network, repeat) for kind, named in sets.items() for name, network in named]
     if nncodec:
         networks = [network for named in sets.values() for _, network in named]
-        found, _ = nncodec_rows(nncodec, networks, ["--repeat", str(repeat)])
+        found = nncodec_rows(nncodec, networks, ["--repeat", str(repeat)])
         for row, its in zip(rows, found, strict=True):
             row |= {f"nncodec_{key}": its[key] for key in its if key.endswith(("_bytes", "_seconds"))}
             row["nncodec_file_options"] = json.dumps(its["file_options"])
@@ -169,15 +169,30 @@ def met(holds: bool) -> str:
 
 
 def measure_large(name: str) -> Row:
-    """Our bytes, seconds and the growth of this process's peak memory for one of LARGE."""
+    """Our bytes and seconds for one of LARGE, and this process's memory: its peak, and by how much that grew."""
     network = large_network(*LARGE[name])
     codec.decode(codec.encode(large_network(0.05, LARGE[name][1])).blob)  # warms up
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    forget_peak()
+    before = memory("VmRSS")
     file, encode, decode = timed(network, repeat=0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = memory("VmHWM")
     weights = sum(tensor.symbols.size for tensor in network.tensors)
     found = {"network": name, "weights": weights, "bytes": len(file.blob), "encode": encode, "decode": decode}
-    return found | {"peak_megabytes": peak / 1024, "network_megabytes": before / 1024}
+    return found | {"peak_megabytes": peak, "added_megabytes": peak - before}
+
+
+def memory(what: str) -> float:
+    """Megabytes of this process, of Linux's `VmRSS` (now) or `VmHWM` (the most since the peak was forgotten).
+
+    Not getrusage: what it calls the peak is handed down from the process that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what + ":"))
+
+
+def forget_peak() -> None:
+    """Let `VmHWM` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def throughput_table(nncodec: str | None, names: list[str]) -> pd.DataFrame:
@@ -189,8 +204,9 @@ def throughput_table(nncodec: str | None, names: list[str]) -> pd.DataFrame:
         row = json.loads(done.stdout)
         if nncodec:
             words = ["--no-search", "--repeat", "1"]
-            (its,), peak = nncodec_rows(nncodec, [large_network(*LARGE[name])], words)
-            row |= {"nncodec_bytes": its["file_bytes"], "nncodec_peak_megabytes": peak}
+            (its,) = nncodec_rows(nncodec, [large_network(*LARGE[name])], words)
+            row |= {"nncodec_bytes": its["file_bytes"]}
+            row |= {f"nncodec_{name}": its[name] for name in ("peak_megabytes", "added_megabytes")}
             row |= {f"nncodec_{what}": its[f"{what}_seconds"] for what in ("encode", "decode")}
         rows.append(row)
         print(f"{row}", file=sys.stderr, flush=True)
@@ -203,7 +219,10 @@ def print_throughput(table: pd.DataFrame) -> None:
     titles = {"": "ours", "nncodec_": "NNCodec"}
     head = ["network"]
     for who in whose:
-        head += [f"{titles[who]} {what}" for what in ("(bytes)", "encode (M/s)", "decode (M/s)", "peak (MB)")]
+        head += [
+            f"{titles[who]} {what}"
+            for what in ("(bytes)", "encode (M/s)", "decode (M/s)", "peak (MB)", "of it added (MB)")
+        ]
     rows = [head]
     for _, row in table.iterrows():
         line = [row["network"]]
@@ -212,7 +231,7 @@ def print_throughput(table: pd.DataFrame) -> None:
                 f"{row[who + 'bytes']:,}",
                 *(f"{row['weights'] / row[who + w] / 1e6:.2f}" for w in ("encode", "decode")),
             ]
-            line.append(f"{row[who + 'peak_megabytes']:,.0f}")
+            line += [f"{row[who + name]:,.0f}" for name in ("peak_megabytes", "added_megabytes")]
         rows.append(line)
     print("\n" + markdown(rows))
 
