@@ -13,8 +13,9 @@ floats_bytes    part of each of the three: two bytes per number, or less where t
 
 Options are searched and the smallest kept: for the bare coder per tensor (order of the axes, scan order, number of
 greater-than flags, optimized initial states, skipped rows, bounded levels), for the file per network (the same without
-bounds, which its interface does not offer for integers; also all tensors end to end as one). `--no-search` takes the
-defaults. Seconds are CPU time, medians under the options kept: `encode_seconds` and `decode_seconds` of the bare coder,
+bounds, which its interface does not offer for integers); for both also all tensors end to end as one, with options and
+dimensions as above beside it. Turned axes of a file are not counted. `--no-search` takes the defaults. Seconds are
+CPU time, medians under the options kept: `encode_seconds` and `decode_seconds` of the bare coder, tensor by tensor,
 `file_encode_seconds` and `file_decode_seconds` of the interface around it.
 """
 
@@ -117,8 +118,9 @@ def best_options(tensor: np.ndarray) -> Options:
     return shortest([replace(best, optimized=optimized) for optimized in (1, 0)])
 
 
-def varint_bytes(number: int) -> int:
-    return max(1, -(-number.bit_length() // 7))
+def shapes_length(tensors: list[np.ndarray]) -> int:
+    """Bytes of all dimensions as varints, and of one byte of options per tensor."""
+    return sum(1 + sum(max(1, -(-size.bit_length() // 7)) for size in tensor.shape) for tensor in tensors)
 
 
 def file_of(tensors: list[np.ndarray], options: FileOptions) -> tuple[int, float, float]:
@@ -137,17 +139,25 @@ def file_of(tensors: list[np.ndarray], options: FileOptions) -> tuple[int, float
     return len(written), encoded - begun, ended - encoded
 
 
+def joined(tensors: list[np.ndarray], chosen: list[Options]) -> np.ndarray:
+    """All tensors end to end, their axes turned."""
+    pairs = zip(tensors, chosen, strict=True)
+    return np.concatenate([tensor.transpose(options.axes).ravel() for tensor, options in pairs])
+
+
 def best_file(tensors: list[np.ndarray], chosen: list[Options]) -> tuple[str, list[np.ndarray], FileOptions]:
     """What gives the shortest file: a word for the form of the tensors, they in this form, the interface's options."""
     turned = [tensor.transpose(options.axes) for tensor, options in zip(tensors, chosen, strict=True)]
-    joined = [np.concatenate([tensor.ravel() for tensor in turned])]
-    forms = {"as they are": tensors, "turned": turned, "joined": joined}
+    forms = {"as they are": tensors, "turned": turned, "joined": [joined(tensors, chosen)]}
+    beside = {"as they are": 0, "turned": 0, "joined": shapes_length(tensors)}
     candidates = [
         (form, {"param_opt": optimized, "row_skipping": rows, "cabac_unary_length_minus1": flags - 1, "scan_order": 0})
         for form in forms
         for optimized, rows, flags in itertools.product((True, False), (True, False), (1, 3, 8, 11))
     ]
-    form, options = min(candidates, key=lambda candidate: file_of(forms[candidate[0]], candidate[1])[0])
+    form, options = min(
+        candidates, key=lambda candidate: file_of(forms[candidate[0]], candidate[1])[0] + beside[candidate[0]]
+    )
     orders = [options | {"scan_order": order} for order in SCAN_ORDERS]
     return form, forms[form], min(orders, key=lambda candidate: file_of(forms[form], candidate)[0])
 
@@ -184,6 +194,9 @@ def measure(path: str, repeat: int, search: bool) -> dict[str, object]:
         floats = [arrays[name] for name in arrays.files if name.startswith("floats_")]
     chosen = [best_options(tensor) if search else Options(AXES[tensor.ndim][0]) for tensor in weights]
     bare = checked_length(weights, chosen)
+    if search:
+        end_to_end = joined(weights, chosen)
+        bare = min(bare, checked_length([end_to_end], [best_options(end_to_end)]))
     form, tensors, file_options = best_file(weights, chosen) if search else ("as they are", weights, {})
     times = []
     forget_peak()
@@ -199,8 +212,9 @@ def measure(path: str, repeat: int, search: bool) -> dict[str, object]:
     peak = memory("VmHWM")
     names = ("encode_seconds", "decode_seconds", "file_encode_seconds", "file_decode_seconds")
     found: dict[str, object] = dict(zip(names, map(statistics.median, zip(*times, strict=True)), strict=True))
-    shapes = sum(1 + sum(varint_bytes(size) for size in tensor.shape) for tensor in weights)
+    shapes = shapes_length(weights)
     numbers = floats_length(floats)
+    length += shapes if form == "joined" else 0
     found |= {"file_bytes": length + numbers, "payload_bytes": bare + shapes + numbers, "bare_bytes": bare + numbers}
     found |= {"peak_megabytes": peak, "added_megabytes": peak - before}
     found |= {"floats_bytes": numbers, "file_options": {"form": form} | file_options}
