@@ -12,7 +12,7 @@ varint.py       integers <-> header bytes  estimates.py     sizes to compare wit
 
 from mdlray.codec.columns import layer_rows, size_columns
 from mdlray.codec.container import EncodedNetwork, TensorSize, decode, encode
-from mdlray.codec.estimates import ideal_entropy_bits, lzma_csr_bytes
+from mdlray.codec.estimates import csr_bytes, ideal_entropy_bits
 from mdlray.codec.header import FAMILIES, TensorLayout, implied_tensors
 from mdlray.codec.network import MAX_LEVELS, MAX_WEIGHTS, CodedNetwork, CodedTensor, PlainTensor, identical
 from mdlray.codec.range_coder import DecodeError
@@ -28,12 +28,12 @@ __all__ = [
     "PlainTensor",
     "TensorLayout",
     "TensorSize",
+    "csr_bytes",
     "decode",
     "encode",
     "ideal_entropy_bits",
     "identical",
     "implied_tensors",
     "layer_rows",
-    "lzma_csr_bytes",
     "size_columns",
 ]

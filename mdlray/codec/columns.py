@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mdlray.codec.container import EncodedNetwork
-from mdlray.codec.estimates import ideal_entropy_bits, lzma_csr_bytes
+from mdlray.codec.estimates import csr_bytes, ideal_entropy_bits
 from mdlray.codec.network import CodedNetwork, CodedTensor
 
 Row = dict[str, Any]
@@ -23,8 +23,7 @@ def size_columns(file: EncodedNetwork, network: CodedNetwork) -> Row:
         "values_bytes": file.values_bytes,
         "codebook_bytes": file.codebook_bytes,
         "ideal_entropy_bits": ideal_entropy_bits(network),
-        "lzma_csr_bytes": lzma_csr_bytes(network),
-    }
+    } | csr_bytes(network)
 
 
 def layer_rows(names: list[str], file: EncodedNetwork, network: CodedNetwork) -> list[Row]:

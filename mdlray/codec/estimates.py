@@ -1,15 +1,18 @@
-"""Sizes a network is compared with, not sizes of its file: order-0 entropy, and LZMA over a sparse layout.
+"""Sizes a network is compared with, not sizes of its file: order-0 entropy, general compressors over a sparse layout.
 
 ideal_entropy_bits   sum over coded tensors of n · H(p), p the shares of the symbols 0 … K (Shannon 1948). No model, no
                      codebook and no biases are paid for, and contexts may well do better.
-lzma_csr_bytes       what Deep Compression's layout (Han et al. 2016, section 2) and a general compressor need: zeros
-                     before each non-zero weight as a byte (255: 255 zeros and no weight), symbols as bytes,
-                     codebooks and plain tensors as float16.
+csr_layout           Deep Compression's layout (Han et al. 2016, section 2): zeros before each non-zero weight as a byte
+                     (255: 255 zeros and no weight), symbols as bytes, codebooks and plain tensors as float16.
+CSR_COMPRESSORS      what general compressors make of it, each at its strongest; a column of that name each.
 """
 
 import lzma
+import zlib
+from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
 
 from mdlray.codec.network import CodedNetwork, CodedTensor, Symbols
 
@@ -21,15 +24,41 @@ def ideal_entropy_bits(network: CodedNetwork) -> float:
     return float(sum(_entropy_bits(tensor.symbols) for tensor in network.tensors if isinstance(tensor, CodedTensor)))
 
 
-def lzma_csr_bytes(network: CodedNetwork) -> int:
-    """Length in bytes of an LZMA stream (.lzma, 13 bytes of header) over gaps, symbols and float16 numbers."""
-    layout = b"".join(
+def csr_layout(network: CodedNetwork) -> bytes:
+    """Gaps, symbols and float16 numbers of all tensors, one after another."""
+    return b"".join(
         _csr(tensor.symbols) + tensor.codebook.astype("<f2").tobytes()
         if isinstance(tensor, CodedTensor)
         else tensor.values.astype("<f2").tobytes()
         for tensor in network.tensors
     )
-    return len(lzma.compress(layout, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME))
+
+
+def csr_bytes(network: CodedNetwork) -> dict[str, int]:
+    """Lengths in bytes of the layout under each of CSR_COMPRESSORS, by the names of their columns."""
+    layout = csr_layout(network)
+    return {name: len(compress(layout)) for name, compress in CSR_COMPRESSORS.items()}
+
+
+def _lzma(layout: bytes) -> bytes:
+    return lzma.compress(layout, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
+
+
+def _zstd(layout: bytes) -> bytes:
+    # Arrow carries Zstandard, whose own package Python 3.11 would need as well.
+    compressed: bytes = pa.Codec("zstd", compression_level=22).compress(layout, asbytes=True)
+    return compressed
+
+
+def _zlib(layout: bytes) -> bytes:
+    return zlib.compress(layout, 9)
+
+
+CSR_COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "lzma_csr_bytes": _lzma,  # .lzma, 13 bytes of header, preset 9e
+    "zstd_csr_bytes": _zstd,  # a frame without checksum, level 22
+    "zlib_csr_bytes": _zlib,  # 6 bytes around it, level 9
+}
 
 
 def _entropy_bits(symbols: Symbols) -> float:

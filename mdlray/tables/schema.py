@@ -87,7 +87,9 @@ TRIALS = _schema(
         "values_bytes": "i64?",
         "codebook_bytes": "i64?",
         "ideal_entropy_bits": "f64?",
-        "lzma_csr_bytes": "i64?",
+        "lzma_csr_bytes": "i64?",  # general compressors over the sparse layout
+        "zstd_csr_bytes": "i64?",
+        "zlib_csr_bytes": "i64?",
         "decoded_ok": "bool?",
         "wall_seconds": "f64",  # the trial's share of its pack's
         "device": "str",

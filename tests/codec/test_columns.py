@@ -3,6 +3,7 @@
 import numpy as np
 
 from mdlray import codec
+from mdlray.tables.schema import TRIALS
 
 NAMES = ["hidden_1.weight", "hidden_1.bias", "output.weight", "output.bias"]
 
@@ -33,3 +34,10 @@ def test_parts_and_counts_add_up() -> None:
     assert sum(layer["num_nonzero"] for layer in layers if "weight" in layer["layer"]) == row["num_nonzero"]
     assert [layer["num_nonzero"] for layer in layers if "bias" in layer["layer"]] == [4, 2]
     assert sum(layer["mask_bytes"] for layer in layers) == row["mask_bytes"]
+
+
+def test_every_column_is_one_of_the_table() -> None:
+    coded = network()
+    row = codec.size_columns(codec.encode(coded), coded)
+    assert set(row) < set(TRIALS.names)
+    assert {"lzma_csr_bytes", "zstd_csr_bytes", "zlib_csr_bytes"} < set(row)

@@ -1,12 +1,14 @@
 """Estimates against counts done by hand."""
 
 import lzma
+import zlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from mdlray.codec import CodedNetwork, CodedTensor, PlainTensor, ideal_entropy_bits, lzma_csr_bytes
-from mdlray.codec.estimates import _csr
+from mdlray.codec import CodedNetwork, CodedTensor, PlainTensor, csr_bytes, ideal_entropy_bits
+from mdlray.codec.estimates import CSR_COMPRESSORS, _csr, csr_layout
 
 
 def network(*tensors: CodedTensor | PlainTensor) -> CodedNetwork:
@@ -28,8 +30,26 @@ def test_gaps_with_escapes_can_be_read_back(gap: int) -> None:
     assert _csr(symbols) == bytes([255] * (gap // 255) + [gap % 255, 0, 3, 7])
 
 
-def test_lzma_counts_codebooks_and_plain_tensors() -> None:
+def test_the_layout_has_codebooks_and_plain_tensors() -> None:
     symbols, numbers = np.array([[0, 2, 0]]), np.array([1, 2], np.float16)
+    coded = network(CodedTensor(symbols, numbers), PlainTensor(numbers))
     layout = bytes([1, 2]) + numbers.tobytes() + numbers.tobytes()
-    expected = len(lzma.compress(layout, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME))
-    assert lzma_csr_bytes(network(CodedTensor(symbols, numbers), PlainTensor(numbers))) == expected
+    assert csr_layout(coded) == layout
+    assert csr_bytes(coded)["lzma_csr_bytes"] == len(
+        lzma.compress(layout, format=lzma.FORMAT_ALONE, preset=9 | lzma.PRESET_EXTREME)
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000])
+def test_every_compressed_layout_can_be_read_back(size: int) -> None:
+    symbols = np.random.default_rng(0).integers(0, 4, (1, size)) * (np.arange(size) % 3 == 0)
+    coded = network(CodedTensor(symbols, np.arange(1, 4).astype(np.float16)))
+    layout = csr_layout(coded)
+    readers = {
+        "lzma_csr_bytes": lzma.decompress,
+        "zstd_csr_bytes": lambda written: pa.decompress(written, len(layout), "zstd", asbytes=True),
+        "zlib_csr_bytes": zlib.decompress,
+    }
+    written = {name: compress(layout) for name, compress in CSR_COMPRESSORS.items()}
+    assert {name: readers[name](content) for name, content in written.items()} == dict.fromkeys(readers, layout)
+    assert csr_bytes(coded) == {name: len(content) for name, content in written.items()}

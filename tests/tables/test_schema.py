@@ -26,7 +26,8 @@ def test_columns_other_rooms_and_notebooks_rely_on_are_there():
     promised = """trial_id status error sweep dataset label_randomization_fraction pixel_randomization architecture
     num_weights num_nonzero method regularizer regularizer_strength pruning_ratio quantization_levels seed
     train_accuracy validation_accuracy test_accuracy train_nats compressed_bytes header_bytes mask_bytes values_bytes
-    codebook_bytes ideal_entropy_bits lzma_csr_bytes decoded_ok wall_seconds device num_members_in_pack row_version"""
+    codebook_bytes ideal_entropy_bits lzma_csr_bytes zstd_csr_bytes zlib_csr_bytes decoded_ok wall_seconds device
+    num_members_in_pack row_version"""
     assert set(promised.split()) <= set(TRIALS.names)
 
 
