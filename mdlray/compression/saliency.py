@@ -3,7 +3,7 @@
     none, magnitude: |w|                       (magnitude pruning; Zhu and Gupta 2017, Han et al. 2015)
     obd:             ½ · ∂²L/∂w² · w²          (Optimal Brain Damage; LeCun, Denker and Solla 1989, eq. 12)
 
-L is the mean loss in nats; its second derivative is the Gauss-Newton diagonal of `mdlray.models.dense`, exact for ReLU
+L is the mean loss in nats; its second derivative is the Gauss-Newton diagonal of `mdlray.models`, exact for ReLU
 networks, over the first `saliency_examples` training examples. Optimal Brain Damage assumes a local minimum and no
 interaction between weights. Method `none` never prunes: it is ranked like the others and has nothing to remove.
 

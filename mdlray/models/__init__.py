@@ -6,12 +6,13 @@ add families through the entry-point group `mdlray.models`.
 
 from mdlray.models.dense import DENSE
 from mdlray.models.family import Family, Parameters, prunable
+from mdlray.models.lenet5 import LENET5
 from mdlray.models.network import Network, build_network
 from mdlray.registry import find
 
 __all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "prunable"]
 
-MODELS: dict[str, Family] = {"dense": DENSE}
+MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5}
 
 
 def get_family(name: str) -> Family:

@@ -36,7 +36,7 @@ class ModelSpec:
     family: str = "dense"
     """A name in `mdlray.models.MODELS`."""
     hidden_units: tuple[int, ...] = (100,)
-    """Units of each hidden layer, input side first."""
+    """Units of each hidden layer, input side first; `lenet5`: two numbers of filters before those of the dense part."""
 
     def __post_init__(self) -> None:
         _settle_types(self)
