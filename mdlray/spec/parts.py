@@ -72,6 +72,8 @@ class TrainingSpec:
     """Factor in front of the penalty, in nats per example: strength · sum |w| (l1) or strength/2 · sum w² (l2)."""
     dropout: float = 0.0
     """Probability that a hidden unit is silent in one training step."""
+    max_shift: int = 0
+    """In each training step every picture is moved by up to this many pixels in each direction, black coming in."""
 
     def __post_init__(self) -> None:
         _settle_types(self)
@@ -81,6 +83,7 @@ class TrainingSpec:
         require(0 <= self.momentum < 1, self, "momentum", "in [0, 1)")
         require(0 <= self.regularizer_strength < math.inf, self, "regularizer_strength", "zero or more, finite")
         require(0 <= self.dropout < 1, self, "dropout", "in [0, 1)")
+        require(0 <= self.max_shift <= 8, self, "max_shift", "from 0 to 8")
         require(
             (self.regularizer == "none") == (self.regularizer_strength == 0),
             self,

@@ -22,6 +22,7 @@ from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, Tr
 SPEC_VERSION = 1
 
 ADDED_FIELDS: dict[str, dict[str, Any]] = {
+    "training": {"max_shift": 0},
     "compression": {
         "levels_per_layer": (),
         "quantization_grid": "kmeans",
@@ -83,7 +84,8 @@ class TrialSpec:
     def stack_key(self) -> str:
         """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
         steps = [self.training.batch_size, self.training.num_epochs, self.training.optimizer]
-        return _digest({"images": self.images_key, "model": to_dict(self.model), "steps": steps})
+        parts = {"images": self.images_key, "model": to_dict(self.model), "steps": steps}
+        return _digest(parts | ({"max_shift": self.training.max_shift} if self.training.max_shift else {}))
 
 
 AFTER_TRAINING = {

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdlray.spec import ADDED_FIELDS, CompressionSpec, TrialSpec, canonical_json
+from mdlray.spec import TrialSpec, canonical_json, from_dict
 
 ROW_VERSION = 1
 """Version of the meaning of the columns, written into every row and file."""
@@ -72,6 +72,7 @@ TRIALS = _schema(
         "trained_epochs": "i64?",  # fewer than num_epochs where it was stopped or left the stack diverged
         "batch_size": "i64",
         "dropout": "f64",
+        "max_shift": "i64?",  # pixels by which training moves pictures
         "seed": "i64",  # of the initialization
         "data_order_seed": "i64",
         "randomization_seed": "i64",
@@ -177,7 +178,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
     Columns of fields that a trial did not have when its row was written get what they mean then (`ADDED_FIELDS`).
     """
-    for name, value in _added_columns(CompressionSpec(**ADDED_FIELDS["compression"])).items():
+    for name, value in _added_columns(from_dict({})).items():
         if name in table.column_names:
             filled = pc.fill_null(table[name], value)
             table = table.set_column(table.column_names.index(name), table.schema.field(name), filled)
@@ -204,7 +205,7 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
         "pruning_ratio": compression.pruning_ratio,
         "pruning_scope": compression.scope,
         "quantization_levels": compression.quantization_levels,
-        **_added_columns(compression),
+        **_added_columns(spec),
         "optimizer": training.optimizer,
         "learning_rate": training.learning_rate,
         "num_epochs": training.num_epochs,
@@ -218,9 +219,11 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
     }
 
 
-def _added_columns(compression: CompressionSpec) -> dict[str, Any]:
+def _added_columns(spec: TrialSpec) -> dict[str, Any]:
     """The columns whose fields are younger than the first rows."""
+    compression = spec.compression
     return {
+        "max_shift": spec.training.max_shift,
         "levels_per_layer": "-".join(map(str, compression.levels_per_layer)),
         "quantization_grid": compression.quantization_grid,
         "rate_distortion": compression.rate_distortion,

@@ -2,13 +2,14 @@
 
 All pictures of a data set lie on the device as one uint8 tensor; labels are one row per member (they may be
 randomized). There is no DataLoader: a batch is a gather and one fused multiply-add. An epoch's order is a permutation
-drawn on the CPU from the member's own seed and the epoch: the same on every device and for any neighbors. The last,
-incomplete batch of an epoch is left out.
+drawn on the CPU from the member's own seed and the epoch: the same on every device and for any neighbors. So are the
+shifts of pictures, where training asks for them. The last, incomplete batch of an epoch is left out.
 
 Axes: M members, N training examples, B examples of a batch, P pixels.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,8 @@ class Examples:
     """int64, one row per member."""
     mean: float
     std: float
+    max_shift: int = 0
+    """Pixels by which `epoch_batches` moves pictures at most."""
 
     def inputs(self, chosen: Tensor | slice) -> Tensor:
         """Normalized float32 inputs, of the index's shape with the pixels as last axis."""
@@ -63,7 +66,8 @@ def place_splits(
     for name, labels_MN in labels.items():
         pixels_NP = torch.tensor(images.pixels_NP[getattr(images, name)]).to(device)
         labels_on_device_MN = torch.tensor(labels_MN, dtype=torch.int64).to(device).expand(len(members), -1)
-        splits[name] = Examples(pixels_NP, labels_on_device_MN, images.mean, images.std)
+        max_shift = members[0].training.max_shift if name == "train" else 0
+        splits[name] = Examples(pixels_NP, labels_on_device_MN, images.mean, images.std, max_shift)
     return splits, [fraction for _, fraction in randomized]
 
 
@@ -85,10 +89,47 @@ def epoch_batches(
     }
     shared = len(orders) == 1
     order = (orders[order_seeds[0]] if shared else torch.stack([orders[seed] for seed in order_seeds])).to(device)
+    move = _Shifts(examples, list(orders), epoch) if examples.max_shift else None
     for start in range(0, num_examples - batch_size + 1, batch_size):
-        chosen = order[..., start : start + batch_size]
+        batch = slice(start, start + batch_size)
+        chosen = order[..., batch]
         labels_MB = examples.labels_MN[:, chosen] if shared else examples.labels_MN.gather(1, chosen)
-        yield examples.inputs(chosen), labels_MB
+        if move:
+            seeds = order_seeds[:1] if shared else order_seeds
+            moved = move(examples.pixels_NP[chosen], seeds, batch)
+            yield normalize(moved, examples.mean, examples.std), labels_MB
+        else:
+            yield examples.inputs(chosen), labels_MB
+
+
+class _Shifts:
+    """One epoch's shifts of square pictures, a draw per order seed, uniform over all (2 max_shift + 1)² of them."""
+
+    def __init__(self, examples: Examples, order_seeds: Sequence[int], epoch: int):
+        num_examples, num_pixels = examples.pixels_NP.shape
+        side, reach = math.isqrt(num_pixels), examples.max_shift
+        if side**2 != num_pixels:
+            raise ValueError(f"max_shift is {reach}, but pictures of {num_pixels} pixels are no squares; set it to 0.")
+        place = torch.arange(num_pixels).view(side, side)
+        padded = torch.full((side + 2 * reach, side + 2 * reach), num_pixels)
+        padded[reach : reach + side, reach : reach + side] = place
+        starts = range(2 * reach + 1)
+        sources = [padded[y : y + side, x : x + side].flatten() for y in starts for x in starts]
+        device = examples.pixels_NP.device
+        self.sources_SP = torch.stack(sources).to(device)
+        """Which pixel comes to each place, the number of pixels standing for black."""
+        self.shifts = {
+            seed: torch.randint(len(sources), (num_examples,), generator=member_generator("shift", seed, epoch)).to(
+                device
+            )
+            for seed in order_seeds
+        }
+
+    def __call__(self, pixels: Tensor, order_seeds: Sequence[int], batch: slice) -> Tensor:
+        """Pixels (B, P) of one seed or (M, B, P) of several, moved."""
+        drawn = [self.shifts[seed][batch] for seed in order_seeds]
+        sources = self.sources_SP[drawn[0] if pixels.ndim == 2 else torch.stack(drawn)]
+        return torch.nn.functional.pad(pixels, (0, 1)).gather(-1, sources)
 
 
 def num_batches(num_examples: int, batch_size: int) -> int:

@@ -1,5 +1,6 @@
 """Orders: own, shared, complete, repeatable."""
 
+import pytest
 import torch
 
 from mdlray.training import Examples, epoch_batches, member_generator
@@ -31,6 +32,36 @@ def test_a_members_order_is_its_own() -> None:
     assert all(torch.equal(a, b) for a, b in zip(own, alone, strict=True))
     other_epoch = [labels[0] for _, labels in epoch_batches(examples(1), [5], 3, 25)]
     assert not torch.equal(alone[0], other_epoch[0])
+
+
+def moved(max_shift: int, seeds: list[int], epoch: int = 1) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of pictures of 5 x 5 with one white pixel, the label's."""
+    pixels = 255 * torch.eye(25, dtype=torch.uint8)
+    data = Examples(pixels, torch.arange(25).expand(len(seeds), -1), 0.0, 1.0, max_shift)
+    return list(epoch_batches(data, seeds, epoch, 25))
+
+
+def test_pictures_move_by_at_most_so_many_pixels_and_black_comes_in() -> None:
+    shifts = set()
+    for epoch in range(30):
+        ((inputs, labels),) = moved(2, [3], epoch)
+        for picture, label in zip(inputs.view(-1, 5, 5), labels[0].tolist(), strict=True):
+            lit = picture.nonzero().tolist()
+            assert len(lit) <= 1 and set(picture.unique().tolist()) <= {0.0, 1.0}
+            shifts |= {(y - label // 5, x - label % 5) for y, x in lit}
+    assert shifts == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
+
+
+def test_shifts_are_a_members_own_and_none_where_none_are_asked_for() -> None:
+    ((own, _),), ((alone, _),), ((other, _),) = moved(1, [4, 5]), moved(1, [5]), moved(1, [5], epoch=2)
+    assert torch.equal(own[1], alone) and not torch.equal(own[0], own[1]) and not torch.equal(alone, other)
+    ((still, labels),) = moved(0, [5])
+    assert torch.equal(still.argmax(1), labels[0])
+
+
+def test_pictures_that_are_no_squares_do_not_move() -> None:
+    with pytest.raises(ValueError, match="6 pixels are no squares; set it to 0"):
+        list(epoch_batches(Examples(torch.zeros(4, 6, dtype=torch.uint8), torch.zeros(1, 4), 0.0, 1.0, 1), [0], 1, 2))
 
 
 def test_generators_differ_by_purpose_and_numbers() -> None:
