@@ -14,8 +14,9 @@ from mdlray import codec
 from mdlray.codec import CodedNetwork, CodedTensor, PlainTensor
 
 REFERENCE = Path("results/reference/compare_pruning")
-FOLDERS = (Path("results/reference/lenet5_records/models"), Path("benchmarks/networks"))
-"""Where trained networks lie as `.mdl` files, all of which are taken."""
+NETWORKS = Path("benchmarks/networks")
+"""Trained networks that are no rows of a reference run: `small_resnet.py`, and `lenet5_985.json` (a trial)."""
+RECORDS = Path("results/reference/lenet5_records")
 
 FROM_REFERENCE = (
     ("none", "none", 0.0),
@@ -38,7 +39,7 @@ RESNET_50 = ((256, 64, 3), (512, 128, 4), (1024, 256, 6), (2048, 512, 3))
 
 
 def trained_networks(more: list[Path]) -> Iterator[tuple[str, CodedNetwork]]:
-    """Names and networks: of the reference run, of FOLDERS, and of further files."""
+    """Names and networks: of the reference runs, of NETWORKS, and of further files."""
     trials = pd.read_parquet(REFERENCE / "trials.parquet")
     for method, regularizer, ratio in FROM_REFERENCE:
         chosen = (trials["seed"] == 0) & (trials["pruning_ratio"] == ratio)
@@ -46,7 +47,11 @@ def trained_networks(more: list[Path]) -> Iterator[tuple[str, CodedNetwork]]:
         (trial,) = trials["trial_id"][chosen]
         name = f"784-100-10, {method} {regularizer}, {ratio:.1%}" if ratio else "784-100-10, unpruned"
         yield name, codec.decode((REFERENCE / "models" / f"{trial}.mdl").read_bytes())
-    for path in [*(path for folder in FOLDERS for path in sorted(folder.glob("*.mdl"))), *more]:
+    records = pd.read_parquet(RECORDS / "trials.parquet")
+    good = records[(records["status"] == "ok") & (records["test_accuracy"] >= 0.99)]
+    for trial in good.sort_values("compressed_bytes")["trial_id"][:1]:
+        yield "LeNet-5, smallest at 1.0 %", codec.decode((RECORDS / "models" / f"{trial}.mdl").read_bytes())
+    for path in [*sorted(NETWORKS.glob("*.mdl")), *more]:
         yield path.stem, codec.decode(path.read_bytes())
 
 

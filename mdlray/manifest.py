@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("mdlray", "torch", "ray", "optuna", "numpy", "pandas", "pyarrow", "constriction", "torchvision", "mlxtend")
+PACKAGES = ("mdlray", "torch", "ray", "optuna", "numpy", "pandas", "pyarrow", "numba", "torchvision", "mlxtend")
 
 
 def describe_run(

@@ -52,6 +52,6 @@ def test_every_dependency_names_its_room() -> None:
 
 @pytest.mark.parametrize("module", ["mdlray", "mdlray.sweep", "mdlray.tables", "mdlray.plan"])
 def test_light_modules_stay_light(module: str) -> None:
-    """Listing and planning answer at once: neither torch nor ray is imported for them."""
-    code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray', 'optuna'}} & set(sys.modules)))"
+    """Listing and planning answer at once: neither torch nor ray nor numba is imported for them."""
+    code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray', 'optuna', 'numba'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,12 +2,13 @@
 
     encode(network).blob -> decode(blob) -> the same network, bit for bit
 
-network.py      what is sent               header.py        magic, checksum, family, shapes
-container.py    one file                   mask_coder.py    which weights are zero
-range_coder.py  integers <-> a stream      values_coder.py  signs and levels of the others
-counts.py       counts -> frequencies      float_coder.py   biases and codebooks
-varint.py       integers <-> header bytes  estimates.py     sizes to compare with
-                                           columns.py       sizes as columns of tables
+network.py        what is sent              bit_coder.py      bits <-> a stream
+container.py      one file                  mixing.py         contexts -> the probability of a bit
+header.py         magic, checksum, shapes   geometry.py       pictures in a matrix
+varint.py         integers <-> its bytes    weights_model.py  what the coder of weights knows before
+symbols_coder.py  symbols of a tensor       compiled.py       loops as machine code
+weights_coder.py  ranks of a matrix         estimates.py      sizes to compare with
+float_coder.py    biases and codebooks      columns.py        sizes as columns of tables
 """
 
 from mdlray.codec.columns import layer_rows, size_columns
@@ -15,7 +16,7 @@ from mdlray.codec.container import EncodedNetwork, TensorSize, decode, encode
 from mdlray.codec.estimates import csr_bytes, ideal_entropy_bits
 from mdlray.codec.header import FAMILIES, TensorLayout, implied_tensors
 from mdlray.codec.network import MAX_LEVELS, MAX_WEIGHTS, CodedNetwork, CodedTensor, PlainTensor, identical
-from mdlray.codec.range_coder import DecodeError
+from mdlray.codec.varint import DecodeError
 
 __all__ = [
     "FAMILIES",

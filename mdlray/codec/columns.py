@@ -6,6 +6,7 @@ import numpy as np
 
 from mdlray.codec.container import EncodedNetwork
 from mdlray.codec.estimates import csr_bytes, ideal_entropy_bits
+from mdlray.codec.header import VERSION
 from mdlray.codec.network import CodedNetwork, CodedTensor
 
 Row = dict[str, Any]
@@ -18,6 +19,7 @@ def size_columns(file: EncodedNetwork, network: CodedNetwork) -> Row:
         "num_weights": sum(symbol.size for symbol in symbols),
         "num_nonzero": sum(int(np.count_nonzero(symbol)) for symbol in symbols),
         "compressed_bytes": len(file.blob),
+        "mdl_version": VERSION,
         "header_bytes": file.header_bytes,
         "mask_bytes": file.mask_bytes,
         "values_bytes": file.values_bytes,

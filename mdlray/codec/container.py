@@ -1,22 +1,23 @@
 """A network <-> one `.mdl` file (docs/mdl_format.md): header, then one range-coded stream for all tensors.
 
-Tensor by tensor the stream holds the codebook, the mask, signs and levels; or the numbers of a plain tensor. One stream
-because each one of its own would need a length and an end, and files have a few hundred bytes. Parts of a stream have
-no byte borders: `mask_bytes` and so on are the information written for them, rounded to sum to the file exactly.
+Tensor by tensor the stream holds the codebook and the symbols of a coded tensor, or the numbers of a plain one. What
+has been learned from a tensor serves the following ones: contexts go on (if the encoder says so), the activity of each
+unit tells the next tensor's columns and its own bias what to expect. One stream because each one of its own would need
+a length and an end, and files have a few hundred bytes. Parts of a stream have no byte borders: `mask_bytes` and so on
+are the information written for them, rounded to sum to the file exactly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mdlray.codec import header as headers
-from mdlray.codec.float_coder import FloatModel, code_codebook, code_floats
+from mdlray.codec.bit_coder import Coder, finish, reader, writer, written_bits
+from mdlray.codec.float_coder import FloatModel, code_codebook, code_floats, fresh_float_model
 from mdlray.codec.header import TensorLayout
-from mdlray.codec.mask_coder import Steps, code_mask
 from mdlray.codec.network import CodedNetwork, CodedTensor, PlainTensor
-from mdlray.codec.range_coder import Coder, DecodeError, Decoder, Encoder
-from mdlray.codec.values_coder import code_values
+from mdlray.codec.symbols_coder import NOTHING_BEFORE, Before, code_symbols
+from mdlray.codec.varint import DecodeError
 
 
 @dataclass(frozen=True)
@@ -54,27 +55,24 @@ def encode(network: CodedNetwork) -> EncodedNetwork:
     """The file of a network; ValueError where its tensors are not those its family implies."""
     header = headers.header_of(network)
     packed = headers.pack(header)
-    encoder, model = Encoder(), FloatModel()
-    written_bits = []
+    stream = _Stream(writer(1 << 12))
     for layout, tensor in zip(header.layouts, network.tensors, strict=True):
-        parts = _PartBits(encoder)
-        _code_tensor(encoder, model, layout, tensor, parts)
-        written_bits.append(parts)
-    stream = encoder.finish()
+        _code_tensor(stream, layout, tensor)
+    coded = finish(stream.coder)
     num_values = sum(layout.num_values for layout in header.layouts)
     least_bytes = -(-num_values // headers.MAX_VALUES_PER_BYTE) - len(headers.seal(packed))
-    blob = headers.seal(packed + stream + b"\0" * max(least_bytes - len(stream), 0))
-    sizes = _layer_sizes([parts.ends for parts in written_bits], len(stream))
-    return EncodedNetwork(blob, len(blob) - (len(stream) if sizes else 0), sizes)
+    blob = headers.seal(packed + coded + b"\0" * max(least_bytes - len(coded), 0))
+    sizes = _layer_sizes(stream.part_bits, len(coded))
+    return EncodedNetwork(blob, len(blob) - (len(coded) if sizes else 0), sizes)
 
 
 def decode(blob: bytes) -> CodedNetwork:
     """The network in a file, bit for bit, symbols as uint16; DecodeError for bytes that are no such file."""
-    reader = headers.open_sealed(blob)
+    opened = headers.open_sealed(blob)
     try:
-        header = headers.unpack(reader)
-        coder, model = Decoder(blob[reader.position :]), FloatModel()
-        tensors = tuple(_code_tensor(coder, model, layout, None, None) for layout in header.layouts)
+        header = headers.unpack(opened)
+        stream = _Stream(reader(blob[opened.position :]))
+        tensors = tuple(_code_tensor(stream, layout, None) for layout in header.layouts)
         return CodedNetwork(header.family, header.shape, header.pixel_mean, header.pixel_std, tensors)
     except DecodeError:
         raise
@@ -82,65 +80,48 @@ def decode(blob: bytes) -> CodedNetwork:
         raise DecodeError(f"the file holds no network: {error}") from error
 
 
-def _layer_sizes(ends_bits: list[list[int]], stream_bytes: int) -> tuple[TensorSize, ...]:
-    """Cuts the stream where each part's last bit lies; the last part ends with the stream."""
-    sizes, start = [], 0
-    for index, ends in enumerate(ends_bits):
-        codebook, mask, values = (min(-(-bits // 8), stream_bytes) for bits in ends)
-        if index == len(ends_bits) - 1:
-            values = stream_bytes
-        sizes.append(TensorSize(mask - codebook, values - mask, codebook - start))
-        start = values
-    return tuple(sizes)
+@dataclass
+class _Stream:
+    """The coder, what tensors leave to each other, and where the bits went."""
 
-
-class _PartBits:
-    """Where codebook, mask and values of one tensor end in the stream, in bits."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self.ends: list[int] = []
-
-    def end_part(self) -> None:
-        self.ends.append(self._encoder.written_bits())
+    coder: Coder
+    floats: FloatModel = field(default_factory=fresh_float_model)
+    before: Before = NOTHING_BEFORE
+    part_bits: list[tuple[float, float, float]] = field(default_factory=list)
+    """Mask, values and codebook of each tensor."""
 
 
 def _code_tensor(
-    coder: Coder,
-    model: FloatModel,
-    layout: TensorLayout,
-    known: CodedTensor | PlainTensor | None,
-    parts: _PartBits | None,
+    stream: _Stream, layout: TensorLayout, known: CodedTensor | PlainTensor | None
 ) -> CodedTensor | PlainTensor:
     """Writes `known`, or reads the tensor that `layout` announces."""
-    end_part = parts.end_part if parts else lambda: None
+    start = written_bits(stream.coder)
     if not layout.coded:
-        end_part()
-        end_part()
-        known_values = np.ascontiguousarray(known.values).ravel() if isinstance(known, PlainTensor) else None
-        values = code_floats(coder, model, layout.num_values, known_values)
-        end_part()
-        return PlainTensor(values.reshape(layout.shape))
+        known_V = np.ascontiguousarray(known.values).ravel() if isinstance(known, PlainTensor) else None
+        activity_A = stream.before.activity_A
+        activity_V = activity_A if len(activity_A) == layout.num_values else activity_A[:0]
+        stream.coder, values_V = code_floats(stream.coder, stream.floats, layout.num_values, activity_V, known_V)
+        stream.part_bits.append((0.0, written_bits(stream.coder) - start, 0.0))
+        return PlainTensor(values_V.reshape(layout.shape))
     assert not isinstance(known, PlainTensor)
-    codebook = code_codebook(coder, model, layout.num_levels, np.ascontiguousarray(known.codebook) if known else None)
-    end_part()
+    known_codebook = np.ascontiguousarray(known.codebook) if known else None
+    stream.coder, codebook = code_codebook(stream.coder, stream.floats, layout.num_levels, known_codebook)
+    codebook_bits = written_bits(stream.coder) - start
     if not layout.num_levels or not layout.num_values:
-        end_part()
-        end_part()
+        stream.part_bits.append((0.0, 0.0, codebook_bits))
         return CodedTensor(np.zeros(layout.shape, np.uint16), codebook)
-    num_rows = layout.shape[0]
-    steps = Steps(num_rows, layout.num_values // num_rows)
-    known_F = _column_order(known.symbols) if known else None
-    mask_F, stride = code_mask(coder, steps, None if known_F is None else (known_F != 0).astype(np.uint8))
-    end_part()
-    known_V = None if known_F is None else known_F[mask_F != 0].astype(np.int64)
-    symbols_V = code_values(coder, steps, stride, mask_F, codebook, known_V)
-    end_part()
-    symbols_F = np.zeros(layout.num_values, np.uint16)
-    symbols_F[mask_F != 0] = symbols_V
-    return CodedTensor(symbols_F.reshape(-1, num_rows).T.reshape(layout.shape), codebook)
+    coded = code_symbols(stream.coder, layout.shape, codebook, stream.before, known.symbols if known else None)
+    stream.coder, stream.before = coded.coder, coded.before
+    stream.part_bits.append((coded.mask_bits, coded.values_bits, codebook_bits))
+    return CodedTensor(coded.symbols, codebook)
 
 
-def _column_order(symbols: NDArray[np.integer]) -> NDArray[np.integer]:
-    """All symbols, input by input: index = column · rows + row of the (outputs, rest) matrix."""
-    return symbols.reshape(len(symbols), -1).T.ravel()
+def _layer_sizes(part_bits: list[tuple[float, float, float]], stream_bytes: int) -> tuple[TensorSize, ...]:
+    """Whole bytes in proportion to the information of each part, summing to the stream."""
+    flat = [bits for parts in part_bits for bits in parts]
+    total = max(sum(flat), 1e-9)
+    ends = [round(stream_bytes * sum(flat[: index + 1]) / total) for index in range(len(flat))]
+    if ends:
+        ends[-1] = stream_bytes
+    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    return tuple(TensorSize(*sizes[index : index + 3]) for index in range(0, len(sizes), 3))

@@ -1,86 +1,190 @@
-"""float16 numbers (biases, codebooks) <-> bits, exactly.
+"""float16 numbers (biases, statistics, codebooks) <-> bits, exactly.
 
-A float16 is sign (1), exponent (5), mantissa (10). Exponents of one network are few: they are coded adaptively, an
-exact +0.0 being a letter of its own; signs and mantissas are sent as they are. Only mantissa bits that some number of
-the tensor uses are sent, so who rounds biases to 4 mantissa bits pays about 8 bits each.
+A float16 is sign (1), exponent (5), mantissa (10). Only mantissa bits that some number of the tensor uses are sent, so
+who rounds biases to 3 mantissa bits pays for 3. Each number is sent as: is it an exact +0.0, its exponent (five bits
+under those before), its sign, its mantissa (the first two bits with contexts, the others as they are). Contexts, mixed
+(`mdlray.codec.mixing`): what the whole file has seen, what this tensor has seen, the number before; for the zero flag
+the activity of the unit, since the bias of a dead unit is often 0.
 
 An ascending codebook is sent as its first number and the steps to the following ones, measured in representable
-numbers: the bit length of each step adaptively, the bits below the leading one as they are.
-
-One `FloatModel` serves a whole file, so that the second layer knows what exponents the first one had.
+numbers: the bit length of each step (under the one before), then the bits below the leading one as they are.
 
 V: numbers of a tensor.
 """
 
-import numpy as np
+from typing import Any, NamedTuple
 
-from mdlray.codec.counts import code_adaptively
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlray.codec.bit_coder import Coder, uniform, with_room
+from mdlray.codec.compiled import compiled
+from mdlray.codec.mixing import Ints, Mixer, coded_bit, fresh_mixer, learning_rates
 from mdlray.codec.network import Float16s
-from mdlray.codec.range_coder import Coder, Ints
 
 _MANTISSA_BITS = 10
-_STEP_LENGTHS = 17
-_PRIOR_EXPONENTS = slice(7, 17)
+_MOST_BITS = 32
+"""Coded bits of one number, generously."""
+_BLOCK = 1 << 16
+_RATE = 1000
+_RATES = learning_rates(1.4)
+_PRIOR = 2 << 20
+"""What the first two bits of an exponent begin with, in units of 2^-20: numbers between 2^-8 and 2 are expected."""
 
 
-class FloatModel:
-    """Adaptive weights of exponents and of step lengths; 32 exponents + 1 for zero, lengths 0 … 16."""
+class FloatModel(NamedTuple):
+    """What a file's numbers have taught; the parts called local are forgotten with each tensor."""
 
-    def __init__(self) -> None:
-        self.exponent_weights = np.ones(33, np.int64)
-        # Trained weights and biases lie between 2^-8 and 2 nearly always; without this, 10 biases cost 8 % more.
-        self.exponent_weights[1:][_PRIOR_EXPONENTS] = 8
-        self.step_weights = np.ones(_STEP_LENGTHS, np.int64)
+    zero: Mixer
+    sign: Mixer
+    exponent: Mixer
+    mantissa: Mixer
+    length: Mixer
 
 
-def code_floats(coder: Coder, model: FloatModel, num_values: int, known: Float16s | None) -> Float16s:
-    """Any float16 numbers, shape (num_values,)."""
-    pattern_V = None if known is None else known.view(np.uint16).astype(np.int64)
+class Scratch(NamedTuple):
+    """Inputs and cells of one decision, three or two of them."""
+
+    x_3: Ints
+    cells_3: Ints
+    x_2: Ints
+    cells_2: Ints
+
+
+def fresh_float_model() -> FloatModel:
+    """Nothing learned yet."""
+    model = FloatModel(
+        zero=fresh_mixer(1, 1, (1.0, 0.5, 0.5), 2 + 2 * 18),
+        sign=fresh_mixer(1, 1, (0.5, 0.5), 2),
+        exponent=fresh_mixer(1, 1, (1.0, 0.3, 0.3), 32 + 32 + 32 * 32),
+        mantissa=fresh_mixer(1, 1, (0.5, 0.5), 4 + 4 * 32),
+        length=fresh_mixer(1, 1, (0.6, 0.4), 32 + 32 * 32),
+    )
+    model.exponent.cells[1, 0] = -_PRIOR
+    model.exponent.cells[2, 0] = _PRIOR
+    return model
+
+
+def _fresh_scratch() -> Scratch:
+    return Scratch(*(np.zeros(size, np.int64) for size in (3, 3, 2, 2)))
+
+
+def code_floats(
+    coder: Coder, model: FloatModel, num_values: int, activity_V: Ints, known: Float16s | None
+) -> tuple[Coder, Float16s]:
+    """Any float16 numbers, shape (num_values,), and the coder, which may have grown.
+
+    activity_V is the activity of each one's unit, or empty.
+    """
     if not num_values:
-        return np.zeros(0, np.float16)
+        return coder, np.zeros(0, np.float16)
+    pattern_V = np.zeros(num_values, np.uint16) if known is None else known.view(np.uint16).copy()
+    coder = with_room(coder, _MOST_BITS)
     used = _code_used_bits(coder, pattern_V)
-    dropped = _MANTISSA_BITS - used
-    known_letter_V = None if pattern_V is None else np.where(pattern_V == 0, 0, (pattern_V >> 10 & 31) + 1)
-    letter_V = code_adaptively(coder, model.exponent_weights, 8, num_values, known_letter_V)
-    width_V = np.where(letter_V == 0, 0, used + 1)
-    known_rest_V = None
-    if pattern_V is not None:
-        known_rest_V = pattern_V >> 15 << used | (pattern_V & 1023) >> dropped
-    rest_V = coder.uniform(width_V, known_rest_V)
-    sign_V, mantissa_V = rest_V >> used, (rest_V & (1 << used) - 1) << dropped
-    coded_V = np.where(letter_V == 0, 0, sign_V << 15 | letter_V - 1 << 10 | mantissa_V)
-    return coded_V.astype(np.uint16).view(np.float16)
+    for mixer, local in ((model.zero, 1), (model.sign, 1), (model.exponent, slice(32, 64))):
+        mixer.cells[local] = 0
+    before, scratch = np.zeros(2, np.int64), _fresh_scratch()
+    for first in range(0, num_values, _BLOCK):
+        block = slice(first, min(first + _BLOCK, num_values))
+        coder = with_room(coder, (block.stop - first) * _MOST_BITS)
+        _code_patterns(coder, model, pattern_V[block], activity_V[block], used, before, scratch)
+    return coder, pattern_V.view(np.float16)
 
 
-def code_codebook(coder: Coder, model: FloatModel, num_levels: int, known: Float16s | None) -> Float16s:
+@compiled
+def _code_patterns(
+    coder: Coder,
+    model: FloatModel,
+    pattern_V: NDArray[np.uint16],
+    activity_V: Ints,
+    used: int,
+    before: Ints,
+    scratch: Scratch,
+) -> None:
+    """`before` says whether the number before was zero, and the last exponent."""
+    x_3, cells_3, x_2, cells_2 = scratch.x_3, scratch.cells_3, scratch.x_2, scratch.cells_2
+    for index in range(len(pattern_V)):
+        pattern = np.int64(pattern_V[index])
+        active = 1 + activity_V[index] if len(activity_V) else 0
+        cells_3[0], cells_3[1] = 0, 1
+        cells_3[2] = 2 + before[0] * 18 + active
+        zero = coded_bit(coder, model.zero, 0, 0, x_3, 0, cells_3, _RATE, _RATES, 1 if pattern == 0 else 0)
+        before[0] = zero
+        if zero:
+            pattern_V[index] = 0
+            continue
+        node = 1
+        for place in range(4, -1, -1):
+            cells_3[0] = node
+            cells_3[1] = 32 + node
+            cells_3[2] = 64 + before[1] * 32 + node
+            known = pattern >> 10 + place & 1
+            node = node << 1 | coded_bit(coder, model.exponent, 0, 0, x_3, 0, cells_3, _RATE, _RATES, known)
+        exponent = node - 32
+        before[1] = exponent
+        cells_2[0], cells_2[1] = 0, 1
+        sign = coded_bit(coder, model.sign, 0, 0, x_2, 0, cells_2, _RATE, _RATES, pattern >> 15)
+        node = 1
+        for place in range(min(used, 2)):
+            cells_2[0] = node
+            cells_2[1] = 4 + exponent * 4 + node
+            known = pattern >> 9 - place & 1
+            node = node << 1 | coded_bit(coder, model.mantissa, 0, 0, x_2, 0, cells_2, _RATE, _RATES, known)
+        modeled = min(used, 2)
+        leading = node - (1 << modeled)
+        rest_bits = used - modeled
+        dropped = 10 - used
+        rest = uniform(coder, rest_bits, pattern >> dropped & (1 << rest_bits) - 1)
+        pattern_V[index] = sign << 15 | exponent << 10 | leading << 10 - modeled | rest << dropped
+
+
+def code_codebook(coder: Coder, model: FloatModel, num_levels: int, known: Float16s | None) -> tuple[Coder, Float16s]:
     """A codebook, shape (num_levels,); cheaper when it ascends."""
+    none = np.zeros(0, np.int64)
     if num_levels < 2:
-        return code_floats(coder, model, num_levels, known)
-    pattern_V = None if known is None else known.view(np.uint16).astype(np.int64)
-    ascends = None if pattern_V is None else np.array([int((np.diff(_rank(pattern_V, 0)) >= 0).all())])
-    if not coder.uniform(np.array([1]), ascends)[0]:
-        return code_floats(coder, model, num_levels, known)
+        return code_floats(coder, model, num_levels, none, known)
+    pattern_V = np.zeros(num_levels, np.int64) if known is None else known.view(np.uint16).astype(np.int64)
+    coder = with_room(coder, (2 + num_levels) * _MOST_BITS)
+    ascends = uniform(coder, 1, int((np.diff(_rank(pattern_V, 0)) >= 0).all()))
+    if not ascends:
+        return code_floats(coder, model, num_levels, none, known)
     used = _code_used_bits(coder, pattern_V)
     dropped = _MANTISSA_BITS - used
     limit = 1 << 5 + used
-    rank_V = None if pattern_V is None else _rank(pattern_V, dropped)
-    first = int(coder.uniform(np.array([6 + used]), None if rank_V is None else rank_V[:1] + limit)[0]) - limit
-    known_step_V = None if rank_V is None else np.diff(rank_V)
-    known_length_V = None if known_step_V is None else np.frexp(known_step_V)[1].astype(np.int64)
-    length_V = code_adaptively(coder, model.step_weights, 4, num_levels - 1, known_length_V)
-    below_bits_V = np.maximum(length_V - 1, 0)
-    lead_V = np.where(length_V > 0, 1 << below_bits_V, 0)
-    below_V = coder.uniform(below_bits_V, None if known_step_V is None else known_step_V - lead_V)
-    rank_V = np.cumsum(np.concatenate([np.array([first]), lead_V + below_V]))
-    return _from_rank(np.minimum(rank_V, limit - 1), dropped)
+    rank_V = _rank(pattern_V, dropped)
+    _code_ascending(coder, model, rank_V, used, limit, _fresh_scratch())
+    return coder, _from_rank(np.minimum(rank_V, limit - 1), dropped)
 
 
-def _code_used_bits(coder: Coder, pattern_V: Ints | None) -> int:
-    known = None
-    if pattern_V is not None:
-        union = int(np.bitwise_or.reduce(pattern_V)) & 1023 | 1 << _MANTISSA_BITS
-        known = np.array([_MANTISSA_BITS + 1 - (union & -union).bit_length()])
-    return min(int(coder.uniform(np.array([4]), known)[0]), _MANTISSA_BITS)
+@compiled
+def _code_ascending(coder: Coder, model: FloatModel, rank_V: Ints, used: int, limit: int, scratch: Scratch) -> None:
+    x_2, cells_2 = scratch.x_2, scratch.cells_2
+    known_before = rank_V[0]
+    rank = uniform(coder, 6 + used, known_before + limit) - limit
+    rank_V[0] = rank
+    length_before = 0
+    for index in range(1, len(rank_V)):
+        step = rank_V[index] - known_before
+        known_before = rank_V[index]
+        length = 0
+        while step >> length:
+            length += 1
+        node = 1
+        for place in range(4, -1, -1):
+            cells_2[0] = node
+            cells_2[1] = 32 + length_before * 32 + node
+            node = node << 1 | coded_bit(coder, model.length, 0, 0, x_2, 0, cells_2, _RATE, _RATES, length >> place & 1)
+        length = node - 32
+        length_before = length
+        below = max(length - 1, 0)
+        read = uniform(coder, below, step & (1 << below) - 1)
+        rank += (1 << below | read) if length else 0
+        rank_V[index] = rank
+
+
+def _code_used_bits(coder: Coder, pattern_V: NDArray[Any]) -> int:
+    union = int(np.bitwise_or.reduce(pattern_V)) & 1023 | 1 << _MANTISSA_BITS
+    return min(int(uniform(coder, 4, _MANTISSA_BITS + 1 - (union & -union).bit_length())), _MANTISSA_BITS)
 
 
 def _rank(pattern_V: Ints, dropped: int) -> Ints:

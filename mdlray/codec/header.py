@@ -19,12 +19,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdlray.codec import varint
-from mdlray.codec.network import MAX_DIMENSIONS, MAX_LAYER_SIZES, MAX_LEVELS, MAX_WEIGHTS, CodedNetwork, CodedTensor
-from mdlray.codec.range_coder import DecodeError
+from mdlray.codec.network import (
+    MAX_DIMENSIONS,
+    MAX_LAYER_SIZES,
+    MAX_LEVELS,
+    MAX_SIDE,
+    MAX_WEIGHTS,
+    CodedNetwork,
+    CodedTensor,
+)
+from mdlray.codec.varint import DecodeError
 
 MAGIC = b"MDL"
-VERSION = 1
-FAMILIES = {"dense": 1}
+VERSION = 2
+FAMILIES = {"dense": 1, "lenet5": 2}
 """Families whose tensors follow from the layer sizes, and their ids in the file."""
 MAX_VALUES_PER_BYTE = 1 << 16
 """A file of n bytes holds at most n times as many values (encode pads), so a forged header cannot ask for much."""
@@ -65,6 +73,22 @@ def implied_tensors(family: str, shape: tuple[int, ...]) -> tuple[TensorLayout, 
             raise ValueError(f"a dense network needs at least two layer sizes of at least 1, not {shape}.")
         layers = zip(shape[:-1], shape[1:], strict=True)
         return tuple(layout for i, o in layers for layout in (TensorLayout(True, (o, i)), TensorLayout(False, (o,))))
+    if family == "lenet5":
+        side = math.isqrt(shape[0]) if shape else 0
+        if len(shape) < 4 or min(shape) < 1 or side**2 != shape[0] or side < 16:
+            raise ValueError(
+                f"a lenet5 network needs at least four layer sizes of at least 1, the first a square of 16 or more, "
+                f"not {shape}."
+            )
+        inner = ((side - 4) // 2 - 4) // 2
+        dense_layers = [(shape[2] * inner**2, shape[3]), *zip(shape[3:-1], shape[4:], strict=True)]
+        kernels = [((filters, channels, 5, 5), filters) for channels, filters in ((1, shape[1]), (shape[1], shape[2]))]
+        dense = [((outputs, inputs), outputs) for inputs, outputs in dense_layers]
+        return tuple(
+            layout
+            for weight, bias in (*kernels, *dense)
+            for layout in (TensorLayout(True, weight), TensorLayout(False, (bias,)))
+        )
     raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
 
 
@@ -125,6 +149,8 @@ def unpack(reader: varint.ByteReader) -> Header:
         raise DecodeError("the header promises more values than a file of this length can hold.")
     for index, layout in enumerate(layouts):
         if layout.coded:
+            if max(layout.shape[0], math.prod(layout.shape[1:])) > MAX_SIDE:
+                raise DecodeError(f"a coded tensor has the shape {layout.shape}, more than {MAX_SIDE} rows or columns.")
             layouts[index] = TensorLayout(True, layout.shape, _number(reader, MAX_LEVELS, "codebook entries"))
     return Header(family, shape, mean, std, tuple(layouts))
 
@@ -140,7 +166,8 @@ def open_sealed(blob: bytes) -> varint.ByteReader:
     if len(blob) < _CRC_STOP or not blob.startswith(MAGIC):
         raise DecodeError(f"this is no .mdl file: it does not start with {MAGIC!r} or ends before its checksum.")
     if blob[3] != VERSION:
-        raise DecodeError(f"the file has format version {blob[3]}, this program reads version {VERSION}: update it.")
+        advice = "update it" if blob[3] > VERSION else "read it with the mdlray that wrote it"
+        raise DecodeError(f"the file has format version {blob[3]}, this program reads version {VERSION}: {advice}.")
     if zlib.crc32(blob[:_CRC_START] + blob[_CRC_STOP:]) != int.from_bytes(blob[_CRC_START:_CRC_STOP], "little"):
         raise DecodeError("the checksum is wrong: the file is damaged or cut off.")
     return varint.ByteReader(blob, _CRC_STOP)

@@ -19,6 +19,8 @@ MAX_LEVELS = 4096
 """Most entries of a codebook."""
 MAX_WEIGHTS = 2**28
 """Most values (zeros included) of all tensors of one network together."""
+MAX_SIDE = 2**22
+"""Most rows, and most columns, of a coded tensor as a matrix."""
 MAX_DIMENSIONS = 32
 """Most dimensions of a tensor."""
 MAX_LAYER_SIZES = 128
@@ -43,6 +45,11 @@ class CodedTensor:
         _require(len(self.codebook) <= MAX_LEVELS, f"codebook has {len(self.codebook)} levels, at most {MAX_LEVELS}")
         _require(self.symbols.dtype.kind in "iu", f"symbols have dtype {self.symbols.dtype}, they must be integers")
         _check_dimensions("symbols", self.symbols.shape, least=2)
+        rows, columns = self.symbols.shape[0], math.prod(self.symbols.shape[1:])
+        _require(
+            max(rows, columns) <= MAX_SIDE,
+            f"symbols are a matrix of {rows} x {columns}, at most {MAX_SIDE} of either: part the tensor",
+        )
         if self.symbols.size:
             low, high = int(self.symbols.min()), int(self.symbols.max())
             _require(

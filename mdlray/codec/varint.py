@@ -3,9 +3,11 @@
 Only the shortest form of a number is accepted, so equal networks have equal headers.
 """
 
-from mdlray.codec.range_coder import DecodeError
-
 MAX_BYTES = 5
+
+
+class DecodeError(ValueError):
+    """The bytes are no network of this format: damaged, cut off, foreign, or of a newer version."""
 
 
 def to_bytes(number: int) -> bytes:

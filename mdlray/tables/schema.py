@@ -91,6 +91,7 @@ TRIALS = _schema(
         "lzma_csr_bytes": "i64?",  # general compressors over the sparse layout
         "zstd_csr_bytes": "i64?",
         "zlib_csr_bytes": "i64?",
+        "mdl_version": "i64?",  # of the files' format; sizes of different versions do not compare
         "decoded_ok": "bool?",
         "wall_seconds": "f64",  # the trial's share of its pack's
         "device": "str",
