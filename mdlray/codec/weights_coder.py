@@ -117,7 +117,7 @@ def _code_rows(
     """`group` columns belong to each unit of the tensor before; 0 where that does not fit."""
     num_columns = ranks_RC.shape[1]
     height = area // width
-    # Bound once: numba counts references wherever a name is bound, which in the loop cost three quarters of the time.
+    # Short names for what the loop needs.
     totals, here, logs, classes = tally.totals, scratch.row, scratch.logs, scratch.classes
     x_empty, cells_empty, x_zero, cells_zero = scratch.x_empty, scratch.cells_empty, scratch.x_zero, scratch.cells_zero
     x_sign, cells_sign, x_level, cells_level = scratch.x_sign, scratch.cells_sign, scratch.x_level, scratch.cells_level
