@@ -2,7 +2,7 @@
 
     python benchmarks/codec.py [--nncodec /path/to/its/python] [--network FILE.mdl ...] [--throughput]
 
-Trained networks of the reference run, of `codec_networks.NETWORKS` and of --network, and synthetic tensors, coded by us,
+Trained networks of the reference runs, of `codec_networks.NETWORKS`, of --network, and synthetic tensors, coded by us,
 by NNCodec and by general compressors over the sparse layout of `mdlray.codec.estimates`. Ours and NNCodec's are decoded
 and compared. NNCodec (ISO/IEC 15938-17; it pins old packages and its license grants no patents) is no dependency:
 without --nncodec its columns are left out. An environment for it, which needs a C++ compiler and three minutes:
