@@ -203,7 +203,7 @@ def sign_contexts(
 def level_contexts(
     cells: Ints, classes: Ints, tally: Tally, row: Ints, around: Around, column: Whole, towards: Whole
 ) -> None:
-    """What all nodes of one level share; `node_contexts` adds the node. `towards` is the sign of the weight."""
+    """What all nodes of one level share; `move_to_node` adds the node. `towards` is the sign of the weight."""
     mean = (tally.totals[RANKS] << 4) // tally.totals[ONES] if tally.totals[ONES] else 16
     log_mean = log(mean)
     of_row = log((row[ROW_RANKS] << 4) + 2 * mean) - log(row[ROW_ONES] + 2)

@@ -21,7 +21,6 @@ COLUMN_PRIOR, ROW_PRIOR, CHANNEL_PRIOR = 586, 569, 24
 ZERO_RATE, SIGN_RATE, LEVEL_RATE = 88, 819, 245
 EMPTY_RATES, ZERO_RATES, SIGN_RATES, LEVEL_RATES = map(learning_rates, (2.0, 1.38, 1.7, 1.61))
 
-
 # Fields add up the non-zero weights around a place with a weight that falls with their squared distance d2.
 FIELD_PRIOR, ROW_FIELD_PRIOR, SIGN_FIELD_PRIOR, SIGN_SCALE = 15, 19, 439, 14000
 RADIUS, ROW_RADIUS = 4, 3
