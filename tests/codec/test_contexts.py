@@ -1,4 +1,4 @@
-"""What is looked at around a weight: neighbors of its picture alone, by their definition, and classes of differences."""
+"""What is looked at around a weight: neighbors of its picture alone, by definition, and classes of differences."""
 
 import math
 
