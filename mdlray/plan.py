@@ -138,13 +138,13 @@ def space_of(sweep: Sweep) -> Space:
 def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) -> list[Pack]:
     """Packs in which at most `learners_per_pack` networks are trained, as even as possible.
 
-    Trials that share a training stay together. A pack has one data order where enough trials share it; smaller groups
-    of one stack are put together.
+    Trials that share a training stay together, and so do students of one network. A pack has one data order where
+    enough trials share it; smaller groups of one stack are put together.
     """
     stacks: dict[str, dict[int, dict[str, list[TrialSpec]]]] = {}
     for spec in trials:
         orders = stacks.setdefault(spec.stack_key, {})
-        orders.setdefault(spec.seeds.data_order, {}).setdefault(spec.training_key, []).append(spec)
+        orders.setdefault(spec.seeds.data_order, {}).setdefault(spec.lineage_key, []).append(spec)
     packs = []
     for orders in stacks.values():
         groups: list[list[list[TrialSpec]]] = []
@@ -163,7 +163,7 @@ def plan_packs(sweep: str, trials: Iterable[TrialSpec], learners_per_pack: int) 
 
 def plan_grid(sweep: Sweep, trials: Sequence[TrialSpec], *, on_gpu: bool, num_parallel: int) -> list[Pack]:
     """Packs no larger than the sweep wants on this kind of device, nor than a device's share of all learners."""
-    num_learners = len({spec.training_key for spec in trials})
+    num_learners = len({spec.lineage_key for spec in trials})
     most = sweep.learners_per_pack if on_gpu else sweep.learners_per_pack_cpu
     return plan_packs(sweep.name, trials, min(most, -(-num_learners // num_parallel)))
 

@@ -156,7 +156,8 @@ def _measure_piece(
     """Train these learners as one stack, and measure all trials of the pack that share a training with one of them."""
     first = learners[0]
     family = get_family(first.model.family)
-    sizes = (images.pixels_NP.shape[1], *first.model.hidden_units, images.num_classes)
+    sizes = family.sizes(first.model, images.pixels_NP.shape[1], images.num_classes)
+    family = family.of(sizes)
     splits, changed = place_splits(images, learners, device)
     train = splits["train"]
 
@@ -234,7 +235,7 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
     for spec in {(spec.model, spec.compression): spec for spec in trials}.values():
         # How many weight tensors there are depends on the hidden layers only, so that no data set is needed here.
         built = get_family(spec.model.family)
-        shapes = built.shapes((28 * 28, *spec.model.hidden_units, 10))
+        shapes = built.shapes(built.sizes(spec.model, 28 * 28, 10))
         check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
     for dataset in {spec.data.dataset for spec in trials}:
         find_dataset(dataset)

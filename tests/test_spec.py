@@ -11,6 +11,7 @@ from mdlray.spec import (
     ADDED_FIELDS,
     CompressionSpec,
     DataSpec,
+    ModelSpec,
     TrialSpec,
     canonical_json,
     from_dict,
@@ -90,11 +91,18 @@ def test_every_field_reaches_the_id() -> None:
         "codebook_mantissa_bits": 4,
         "bias_mantissa_bits": 4,
         "remove_dead_units": True,
+        "bucket_fraction": 0.5,
+        "shrink_factor": 0.5,
+        "inputs": "true",
+        "targets": "logits",
+        "start": "largest",
     }
-    start = pruned(**{"training.num_epochs": 200})
-    seen = {start.trial_id}
-    for part, fields in to_dict(start).items():
-        for name, value in fields.items():
+    pruned_trial = pruned(**{"training.num_epochs": 200})
+    student = pruned(0.0, **{"training.num_epochs": 200, "student.round": 1})
+    seen = {pruned_trial.trial_id, student.trial_id}
+    for part in to_dict(pruned_trial):
+        start = student if part == "student" else pruned_trial
+        for name, value in to_dict(start)[part].items():
             if name in ("regularizer", "regularizer_strength"):
                 changes = {"training.regularizer": "l2" if name == "regularizer" else "l1"}
                 changes["training.regularizer_strength"] = 0.1
@@ -105,7 +113,7 @@ def test_every_field_reaches_the_id() -> None:
                 if name in ("dropout", "momentum", "label_randomization_fraction"):
                     changes = {f"{part}.{name}": 0.25}
             seen.add(replace_fields(start, changes).trial_id)
-    assert len(seen) == 1 + sum(len(fields) for fields in to_dict(start).values())
+    assert len(seen) == 2 + sum(len(fields) for fields in to_dict(pruned_trial).values())
 
 
 @given(st.integers(0, 1000), st.floats(0, 1), st.lists(st.integers(1, 500), max_size=3))
@@ -131,6 +139,25 @@ def test_cell_training_and_stack_keys() -> None:
     assert spec.stack_key == seed.stack_key == ratio.stack_key != width.stack_key
 
 
+def test_students_share_the_lineage_of_their_first_network() -> None:
+    teacher = pruned(0.0, **{"model.hidden_units": (512, 100)})
+    third = replace_fields(teacher, {"student.round": 3, "student.inputs": "true"})
+    assert third.ancestor == teacher == teacher.ancestor
+    assert third.lineage_key == teacher.lineage_key == teacher.training_key != third.training_key
+    assert third.stack_key == teacher.stack_key
+    assert teacher.network == teacher.model
+    assert third.network.hidden_units == (262, 51)  # 512, 410, 328, 262 and 100, 80, 64, 51
+    assert third.network.architecture == "dense-262-51"
+    assert third.student.strategy == "true soft_labels random"
+    assert "student" not in json.loads(canonical_json(teacher))
+
+
+def test_architecture_names_what_is_unusual() -> None:
+    assert ModelSpec().architecture == "dense-100"
+    assert ModelSpec(family="convnet", hidden_units=(8,), kernel_size=7, pool_size=3).architecture == "convnet-8-k7-p3"
+    assert ModelSpec(family="hashed", bucket_fraction=0.01).architecture == "hashed-100-f0.01"
+
+
 def test_random_pixels_are_shared_only_within_a_seed() -> None:
     spec = pruned(**{"data.pixel_randomization": "shuffled"})
     assert spec.stack_key != replace_fields(spec, {"seeds.randomization": 1}).stack_key
@@ -146,6 +173,15 @@ def test_random_pixels_are_shared_only_within_a_seed() -> None:
         ({"training.num_epochs": 2.5}, "num_epochs is 2.5, it must be a int"),
         ({"training.regularizer": "l1"}, "zero exactly when the regularizer is 'none'"),
         ({"model.hidden_units": (0,)}, "positive whole numbers"),
+        ({"model.stride": 0}, "stride is 0, it must be at least 1"),
+        ({"model.bucket_fraction": 0.0}, r"bucket_fraction is 0.0, it must be in \(0, 1\]"),
+        ({"student.round": 1}, "a student is smaller, not pruned"),
+        ({"student.inputs": "true"}, "inputs is 'true', it must be 'noise' where round is 0"),
+        ({"student.round": 1, "student.start": "best"}, "'random' or 'largest'"),
+        (
+            {"student.round": 1, "student.targets": "logits", "student.temperature": 2.0},
+            "temperature is 2.0, it must be 1 where targets are logits",
+        ),
         ({"data.label_randomization_fraction": -0.1}, r"in \[0, 1\]"),
         ({"seeds.data_order": -1}, "from 0 to 2"),
         ({"compression.levels_per_layer": (4, 0)}, r"levels_per_layer is \(4, 0\), it must be whole numbers from 1"),

@@ -16,8 +16,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mdlray.spec import ModelSpec
+
 Parameters = list[Tensor]
 Shapes = list[tuple[int, ...]]
+Sizes = tuple[int, ...]
+"""All that decides a network's tensors, as whole numbers; it is what a file keeps of the architecture."""
+
+
+def layer_sizes(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
+    """Layer sizes from input to output, e.g. (784, 100, 10): the sizes of most families."""
+    return (num_pixels, *model.hidden_units, num_classes)
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,16 @@ class Family:
     """(parameters, inputs (B, P) shared by all members or (M, B, P), dropout) to logits (M, B, C)."""
     curvature: Callable[[Parameters, Tensor], Parameters]
     """(parameters, inputs (B, P)) to the diagonal of the generalized Gauss-Newton matrix of each weight tensor."""
+    sizes: Callable[[ModelSpec, int, int], Sizes] = layer_sizes
+    """(model, pixels of a picture, classes) to the numbers that the other functions take; ValueError if impossible."""
+    bind: Callable[[Sizes], "Family"] | None = None
+    """The family as it is for these sizes, where `forward` and `curvature` need more than tensors tell (a stride)."""
+    fans: Callable[[Sizes], list[int]] | None = None
+    """Inputs that each parameter's unit sums over, where that is not what its shape says (shared weights)."""
+
+    def of(self, sizes: Sizes) -> "Family":
+        """The family whose functions may be called for networks of these sizes."""
+        return self.bind(sizes) if self.bind else self
 
 
 class Dropout:
@@ -52,9 +71,11 @@ class Dropout:
         return hidden_MBH * scale_MBH
 
 
-def initialize(shapes: Shapes, generators: Sequence[torch.Generator]) -> Parameters:
-    """Initial parameters of a stack, on the CPU: one generator per member."""
-    members = [[_initial(shape, generator) for shape in shapes] for generator in generators]
+def initialize(shapes: Shapes, generators: Sequence[torch.Generator], fans: Sequence[int] | None = None) -> Parameters:
+    """Initial parameters of a stack, on the CPU: one generator per member; `fans` as in `Family.fans`."""
+    fans = fans or [math.prod(shape[1:]) for shape in shapes]
+    pairs = list(zip(shapes, fans, strict=True))
+    members = [[_initial(shape, fan_in, generator) for shape, fan_in in pairs] for generator in generators]
     return [torch.stack(tensors) for tensors in zip(*members, strict=True)]
 
 
@@ -63,8 +84,7 @@ def prunable(parameters: Parameters) -> list[int]:
     return [index for index, parameter in enumerate(parameters) if parameter.ndim >= 3]
 
 
-def _initial(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def _initial(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
     if len(shape) == 1:
         return torch.zeros(shape)
-    fan_in = math.prod(shape[1:])
     return torch.randn(shape, generator=generator) * math.sqrt(2 / fan_in)

@@ -36,7 +36,19 @@ class ModelSpec:
     family: str = "dense"
     """A name in `mdlray.models.MODELS`."""
     hidden_units: tuple[int, ...] = (100,)
-    """Units of each hidden layer, input side first; `lenet5`: two numbers of filters before those of the dense part."""
+    """Units of each hidden layer, input side first; `lenet5`: two numbers of filters before those of the dense part;
+    `convnet`: its number of filters (output channels)."""
+    kernel_size: int = 5
+    """`convnet`: pixels along an edge of its square kernels."""
+    stride: int = 1
+    """`convnet`: pixels between two places of a kernel."""
+    pool_size: int = 2
+    """`convnet`: edge, and stride, of the squares whose maximum is taken."""
+    bucket_fraction: float = 1.0
+    """`hashed`: weights that are stored per virtual weight: a layer of n virtual weights has `round(fraction · n)`
+    buckets, at least one."""
+    hash_seed: int = 0
+    """`hashed`: which virtual weight shares which bucket."""
 
     def __post_init__(self) -> None:
         _settle_types(self)
@@ -46,11 +58,18 @@ class ModelSpec:
             "hidden_units",
             "positive whole numbers, e.g. (100,)",
         )
+        for name in ("kernel_size", "stride", "pool_size"):
+            require(getattr(self, name) > 0, self, name, "at least 1")
+        require(0 < self.bucket_fraction <= 1, self, "bucket_fraction", "in (0, 1]")
+        require(0 <= self.hash_seed < 2**28, self, "hash_seed", "from 0 to 2^28 - 1")
 
     @property
     def architecture(self) -> str:
-        """The name in tables, e.g. `dense-100`."""
-        return "-".join([self.family, *map(str, self.hidden_units)])
+        """The name in tables: the family, its units, and what else is unusual: `dense-100`, `convnet-8-k7-p3`."""
+        letters = {"kernel_size": "k", "stride": "s", "pool_size": "p", "bucket_fraction": "f", "hash_seed": "h"}
+        unusual = {name: getattr(self, name) for name in letters if getattr(self, name) != getattr(ModelSpec, name)}
+        parts = [f"{letters[name]}{value:g}" for name, value in unusual.items()]
+        return "-".join([self.family, *map(str, self.hidden_units), *parts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +187,62 @@ class CompressionSpec:
             "first_pruning_epoch",
             f"from 0 to last_pruning_epoch ({self.last_pruning_epoch})",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentSpec:
+    """How a smaller network is fitted to the outputs of a larger one, round after round.
+
+    Round 0 is trained on the data as `TrainingSpec` says; a network of round r is fitted to that of round r - 1. Where
+    `round` is 0 the other fields would have no effect and must be left at their defaults.
+    """
+
+    round: int = 0
+    shrink_factor: float = 0.8
+    """Units of a hidden layer per unit of the round before, rounded, at least one."""
+    num_epochs: int = 100
+    """Of each fit; batch size, optimizer and learning rate are those of `TrainingSpec`, penalties are left out."""
+    inputs: str = "noise"
+    """`noise`: as many pictures of independent, uniform pixels as the training split has; `true`: its own pictures."""
+    noise_seed: int = 0
+    targets: str = "soft_labels"
+    """`soft_labels`: cross-entropy to softmax(logits / temperature); `logits`: squared error of the logits."""
+    temperature: float = 1.0
+    """Divides both networks' logits where the targets are soft labels (Hinton et al. 2015)."""
+    start: str = "random"
+    """`random` initial weights, or those of the `largest` units (by the norm of their weights) of the round before."""
+
+    def __post_init__(self) -> None:
+        _settle_types(self)
+        require(0 <= self.round <= 1000, self, "round", "from 0 to 1000")
+        require(0 < self.shrink_factor <= 1, self, "shrink_factor", "in (0, 1]")
+        require(self.num_epochs > 0, self, "num_epochs", "at least 1")
+        require(self.inputs in ("noise", "true"), self, "inputs", "'noise' or 'true'")
+        require(0 <= self.noise_seed < 2**31, self, "noise_seed", "from 0 to 2^31 - 1")
+        require(self.targets in ("soft_labels", "logits"), self, "targets", "'soft_labels' or 'logits'")
+        require(0 < self.temperature < math.inf, self, "temperature", "positive and finite")
+        require(
+            self.targets == "soft_labels" or self.temperature == 1, self, "temperature", "1 where targets are logits"
+        )
+        require(self.start in ("random", "largest"), self, "start", "'random' or 'largest'")
+        if self.round == 0:
+            for f in fields(self):
+                require(getattr(self, f.name) == f.default, self, f.name, f"{f.default!r} where round is 0")
+
+    @property
+    def strategy(self) -> str:
+        """All but the round as words, e.g. `noise soft_labels random`; what is unusual follows with its name."""
+        words = [self.inputs, self.targets, self.start]
+        for name in ("shrink_factor", "num_epochs", "noise_seed", "temperature"):
+            if getattr(self, name) != getattr(StudentSpec, name):
+                words.append(f"{name}={getattr(self, name):g}")
+        return " ".join(words)
+
+    def shrunk(self, hidden_units: tuple[int, ...]) -> tuple[int, ...]:
+        """What is left of these units after `round` rounds."""
+        for _ in range(self.round):
+            hidden_units = tuple(max(1, round(self.shrink_factor * units)) for units in hidden_units)
+        return hidden_units
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
     trial_id     = sha256(canonical JSON and SPEC_VERSION), 16 hex digits                  "is this done?"
     cell_id      = the same without the seeds                                             "repetitions of one setting"
     training_key = the same without what happens after training                           "train once, quantize often"
+    lineage_key  = the same without `student`                                             "whose students"
     stack_key    = architecture, images, batch size, epochs                               "may share a pack"
 
 The id is derived, never drawn: a changed default cannot make an old row answer for a new setting. A field that was
@@ -17,11 +18,12 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec, require
+from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, StudentSpec, TrainingSpec, require
 
 SPEC_VERSION = 1
 
 ADDED_FIELDS: dict[str, dict[str, Any]] = {
+    "model": {"kernel_size": 5, "stride": 1, "pool_size": 2, "bucket_fraction": 1.0, "hash_seed": 0},
     "training": {"max_shift": 0},
     "compression": {
         "levels_per_layer": (),
@@ -31,6 +33,16 @@ ADDED_FIELDS: dict[str, dict[str, Any]] = {
         "bias_mantissa_bits": 10,
         "remove_dead_units": False,
         "unit_order": "trained",
+    },
+    "student": {
+        "round": 0,
+        "shrink_factor": 0.8,
+        "num_epochs": 100,
+        "inputs": "noise",
+        "noise_seed": 0,
+        "targets": "soft_labels",
+        "temperature": 1.0,
+        "start": "random",
     },
 }
 """Fields of each part that version 1 did not have, with the neutral value: what version 1 did. Never change a value
@@ -45,6 +57,7 @@ class TrialSpec:
     model: ModelSpec = field(default_factory=ModelSpec)
     training: TrainingSpec = field(default_factory=TrainingSpec)
     compression: CompressionSpec = field(default_factory=CompressionSpec)
+    student: StudentSpec = field(default_factory=StudentSpec)
     seeds: SeedSpec = field(default_factory=SeedSpec)
 
     def __post_init__(self) -> None:
@@ -55,6 +68,22 @@ class TrialSpec:
             "last_pruning_epoch",
             f"at most training.num_epochs ({epochs}), or the network would never reach its ratio",
         )
+        require(
+            self.compression.pruning_ratio == 0 or self.student.round == 0,
+            self.compression,
+            "pruning_ratio",
+            "0 where student.round is above 0: a student is smaller, not pruned",
+        )
+
+    @cached_property
+    def network(self) -> ModelSpec:
+        """The network that is measured: `model`, shrunk where this is a student."""
+        return replace(self.model, hidden_units=self.student.shrunk(self.model.hidden_units))
+
+    @cached_property
+    def ancestor(self) -> "TrialSpec":
+        """The network whose student this is, or the student's student; the trial itself if it is none."""
+        return replace(self, student=StudentSpec()) if self.student.round else self
 
     @cached_property
     def trial_id(self) -> str:
@@ -74,6 +103,11 @@ class TrialSpec:
         return _digest(parts | {"compression": before})
 
     @cached_property
+    def lineage_key(self) -> str:
+        """Trials with equal keys begin with the same trained network: it, and students of it."""
+        return self.ancestor.training_key
+
+    @cached_property
     def images_key(self) -> str:
         """Trials with equal keys see the same pictures; their labels may differ."""
         images = {k: v for k, v in to_dict(self.data).items() if k != "label_randomization_fraction"}
@@ -84,7 +118,7 @@ class TrialSpec:
     def stack_key(self) -> str:
         """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
         steps = [self.training.batch_size, self.training.num_epochs, self.training.optimizer]
-        parts = {"images": self.images_key, "model": to_dict(self.model), "steps": steps}
+        parts = {"images": self.images_key, "model": _canonical(self)["model"], "steps": steps}
         return _digest(parts | ({"max_shift": self.training.max_shift} if self.training.max_shift else {}))
 
 
@@ -149,7 +183,8 @@ def _canonical(spec: TrialSpec) -> dict[str, Any]:
     for part, added in ADDED_FIELDS.items():
         neutral = {name for name, value in added.items() if getattr(getattr(spec, part), name) == value}
         parts[part] = {name: value for name, value in parts[part].items() if name not in neutral}
-    return parts
+    # Version 1 had no students; a part of fields that it had is there even if it is empty.
+    return {name: part for name, part in parts.items() if part or name != "student"}
 
 
 def _plain(value: Any) -> Any:

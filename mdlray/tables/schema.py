@@ -51,6 +51,13 @@ TRIALS = _schema(
         "label_changed_fraction": "f64?",  # of the training labels, different after the draw
         "pixel_randomization": "str",
         "architecture": "str",
+        "kernel_size": "i64?",  # these five, where the family has such a thing (`mdlray.spec.ModelSpec`)
+        "stride": "i64?",
+        "pool_size": "i64?",
+        "bucket_fraction": "f64?",
+        "hash_seed": "i64?",
+        "student_round": "i64?",  # 0: trained on the data; else fitted to the network of the round before
+        "student_strategy": "str?",  # how, e.g. "noise soft_labels random"; empty in round 0
         "num_weights": "i64?",
         "num_nonzero": "i64?",
         "method": "str",
@@ -128,7 +135,8 @@ LAYERS = _schema(
 )
 
 _CELL = (
-    "cell_id dataset split label_randomization_fraction pixel_randomization architecture num_weights method "
+    "cell_id dataset split label_randomization_fraction pixel_randomization architecture kernel_size stride "
+    "pool_size bucket_fraction hash_seed student_round student_strategy num_weights method "
     "regularizer regularizer_strength pruning_ratio pruning_scope quantization_levels levels_per_layer "
     "quantization_grid rate_distortion codebook_mantissa_bits bias_mantissa_bits remove_dead_units unit_order "
     "optimizer learning_rate num_epochs batch_size dropout"
@@ -199,7 +207,7 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
         "split": data.split,
         "label_randomization_fraction": data.label_randomization_fraction,
         "pixel_randomization": data.pixel_randomization,
-        "architecture": spec.model.architecture,
+        "architecture": spec.network.architecture,
         "method": compression.method,
         "regularizer": training.regularizer,
         "regularizer_strength": training.regularizer_strength,
@@ -222,8 +230,15 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
 
 def _added_columns(spec: TrialSpec) -> dict[str, Any]:
     """The columns whose fields are younger than the first rows."""
-    compression = spec.compression
+    model, compression, student = spec.model, spec.compression, spec.student
     return {
+        "kernel_size": model.kernel_size,
+        "stride": model.stride,
+        "pool_size": model.pool_size,
+        "bucket_fraction": model.bucket_fraction,
+        "hash_seed": model.hash_seed,
+        "student_round": student.round,
+        "student_strategy": student.strategy if student.round else "",
         "max_shift": spec.training.max_shift,
         "levels_per_layer": "-".join(map(str, compression.levels_per_layer)),
         "quantization_grid": compression.quantization_grid,

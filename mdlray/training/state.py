@@ -54,7 +54,9 @@ class State:
 def start(family: Family, sizes: tuple[int, ...], specs: Sequence[TrialSpec], device: torch.device) -> State:
     """Before the first step: initial weights, from each member's own generator."""
     generators = [member_generator("initialization", spec.seeds.initialization) for spec in specs]
-    parameters = [p.to(device) for p in initialize(family.shapes(sizes), generators)]
+    parameters = [
+        p.to(device) for p in initialize(family.shapes(sizes), generators, family.fans and family.fans(sizes))
+    ]
     return State(
         members=list(range(len(specs))),
         parameters=parameters,
