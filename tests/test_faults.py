@@ -148,7 +148,7 @@ def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path
     process, terminal = pty.fork()
     if process == 0:
         ours = {"RAY_AUTH_MODE": "disabled", "MDLRAY_TEST_MARK": str(tmp_path)}
-        command = [sys.executable, "-m", "mdlray.sweep", SWEEP, "--gpus", "0", "--trials", "60"]
+        command = [sys.executable, "-m", "mdlray.sweep", SWEEP, "--gpus", "0", "--trials", "120"]
         os.execve(sys.executable, [*command, "--results", str(tmp_path)], os.environ | ours)
     os.set_blocking(terminal, False)
     deadline, printed = time.monotonic() + 240, b""
@@ -163,13 +163,13 @@ def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path
         time.sleep(0.1)
     assert ended[1] != 0
     stored = num_rows(tmp_path)
-    assert 6 <= stored < 60
+    assert 6 <= stored < 120
     while left := _marked(str(tmp_path)):
         assert time.monotonic() < deadline, left
         time.sleep(0.5)
-    assert start(["--trials", "60"], tmp_path).wait(240) == 0, log.read_text()
-    assert f"{60 - stored} trials in" in log.read_text()
-    check_all_rows(tmp_path, 60)
+    assert start(["--trials", "120"], tmp_path).wait(240) == 0, log.read_text()
+    assert f"{120 - stored} trials in" in log.read_text()
+    check_all_rows(tmp_path, 120)
 
 
 def _read(terminal: int) -> bytes:
