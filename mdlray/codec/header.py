@@ -32,7 +32,7 @@ from mdlray.codec.varint import DecodeError
 
 MAGIC = b"MDL"
 VERSION = 2
-FAMILIES = {"dense": 1, "lenet5": 2}
+FAMILIES = {"dense": 1, "lenet5": 2, "convnet": 3}
 """Families whose tensors follow from the layer sizes, and their ids in the file."""
 MAX_VALUES_PER_BYTE = 1 << 16
 """A file of n bytes holds at most n times as many values (encode pads), so a forged header cannot ask for much."""
@@ -89,7 +89,23 @@ def implied_tensors(family: str, shape: tuple[int, ...]) -> tuple[TensorLayout, 
             for weight, bias in (*kernels, *dense)
             for layout in (TensorLayout(True, weight), TensorLayout(False, (bias,)))
         )
+    if family == "convnet":
+        return _convnet(shape)
     raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
+
+
+def _convnet(shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
+    side = math.isqrt(shape[0]) if shape else 0
+    if len(shape) == 6 and min(shape) > 0 and side**2 == shape[0] and side >= shape[2]:
+        _, channels, kernel, stride, pool, classes = shape
+        features = channels * (((side - kernel) // stride + 1) // pool) ** 2
+        if features:
+            weights = ((channels, 1, kernel, kernel), (classes, features))
+            return tuple(layout for w in weights for layout in (TensorLayout(True, w), TensorLayout(False, w[:1])))
+    raise ValueError(
+        "a convnet network needs six sizes of at least 1 (pixels of a square, channels, kernel, stride, pool, classes) "
+        f"with at least one maximum for each channel, not {shape}."
+    )
 
 
 def header_of(network: CodedNetwork) -> Header:

@@ -1,9 +1,14 @@
 """The networks: `MODELS` maps a family's name to what training, compression and decoding need of it.
 
+    dense     fully connected layers                                  `mdlray.models.dense`
+    lenet5    two convolutions with maxima, then fully connected ones  `mdlray.models.lenet5`
+    convnet   one convolution with maxima and a linear layer           `mdlray.models.convnet`
+
 A family is plain functions over stacked parameters (leading axis = member), see `mdlray.models.family`. Other packages
 add families through the entry-point group `mdlray.models`.
 """
 
+from mdlray.models.convnet import CONVNET
 from mdlray.models.dense import DENSE
 from mdlray.models.family import Family, Parameters, prunable
 from mdlray.models.lenet5 import LENET5
@@ -12,7 +17,7 @@ from mdlray.registry import find
 
 __all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "prunable"]
 
-MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5}
+MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5, "convnet": CONVNET}
 
 
 def get_family(name: str) -> Family:

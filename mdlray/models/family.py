@@ -12,6 +12,7 @@ Axes: M members, B examples of a batch, P pixels, H units, C classes.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 from torch import Tensor
@@ -77,6 +78,11 @@ def initialize(shapes: Shapes, generators: Sequence[torch.Generator], fans: Sequ
     pairs = list(zip(shapes, fans, strict=True))
     members = [[_initial(shape, fan_in, generator) for shape, fan_in in pairs] for generator in generators]
     return [torch.stack(tensors) for tensors in zip(*members, strict=True)]
+
+
+def unbound(*_: object) -> NoReturn:
+    """Stands for `forward` and `curvature` in a family that has `bind`."""
+    raise ValueError("what this family's networks compute depends on their sizes: call family.of(sizes) first.")
 
 
 def prunable(parameters: Parameters) -> list[int]:

@@ -60,6 +60,13 @@ def networks() -> list[CodedNetwork]:
             (coded(7, (2, 1, 5, 5), 4, 0.4), plain(7, 2), coded(8, (3, 2, 5, 5), 15, 0.2), plain(8, 3))
             + (coded(9, (4, 3), 2, 0.5), plain(9, 4), coded(10, (3, 4), 1, 0.6), plain(10, 3)),
         ),
+        CodedNetwork(
+            "convnet",
+            (64, 2, 3, 1, 2, 3),
+            0.0,
+            1.0,
+            (coded(21, (2, 1, 3, 3), 4, 0.6), plain(21, 2), coded(22, (3, 18), 7, 0.4), plain(22, 3)),
+        ),
         CodedNetwork("conv", (), 0.0, 1.0, (coded(12, (4, 3, 3, 3), 7, 0.5), *norm, coded(13, (3, 16), 7, 0.3))),
         CodedNetwork(
             "odd", (7,), -0.0, 1.0, (odd, coded(14, (2, 0), 3, 0.5), coded(15, (3, 4), 0, 0.5), plain(16, 2, 3))

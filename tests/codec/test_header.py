@@ -34,6 +34,30 @@ def test_dense_implies_a_weight_and_a_bias_per_layer() -> None:
         implied_tensors("dense", (784,))
 
 
+def test_convnet_implies_two_layers() -> None:
+    layouts = implied_tensors("convnet", (784, 8, 7, 1, 3, 10))
+    assert [(layout.coded, layout.shape) for layout in layouts] == [
+        (True, (8, 1, 7, 7)), (False, (8,)), (True, (10, 8 * 7 * 7)), (False, (10,)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (),
+        (784,),
+        (780, 8, 7, 1, 3, 10),
+        (784, 8, 29, 1, 1, 10),
+        (784, 8, 7, 1, 23, 10),
+        (784, 8, 7, 0, 3, 10),
+        (784, 0, 7, 1, 3, 10),
+    ],
+)
+def test_impossible_sizes_of_a_convnet_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a convnet network needs six sizes"):
+        implied_tensors("convnet", shape)
+
+
 def test_a_changed_byte_is_found_by_the_checksum() -> None:
     sealed = seal(pack(header_of(network())))
     for position in range(len(sealed)):

@@ -400,6 +400,10 @@ def implied(family: str, shape: list[int]) -> list[tuple[int, list[int]]]:
         s = ((math.isqrt(p) - 4) // 2 - 4) // 2
         tensors = [(0, [f1, 1, 5, 5]), (1, [f1]), (0, [f2, f1, 5, 5]), (1, [f2])]
         shape = [f2 * s * s, *shape]
+    if family == "convnet":
+        p, f, k, stride, pool, classes = shape
+        s = ((math.isqrt(p) - k) // stride + 1) // pool
+        tensors, shape = [(0, [f, 1, k, k]), (1, [f])], [f * s * s, classes]
     for i, o in zip(shape[:-1], shape[1:], strict=True):
         tensors += [(0, [o, i]), (1, [o])]
     return tensors
@@ -424,7 +428,7 @@ def plain_decode(blob: bytes) -> dict:
     def sizes() -> list[int]:
         return [varint() for _ in range(varint())]
 
-    family = {1: "dense", 2: "lenet5"}.get(varint())
+    family = {1: "dense", 2: "lenet5", 3: "convnet"}.get(varint())
     named = family is None
     if named:
         length = varint()
@@ -528,16 +532,28 @@ def test_the_plain_decoder_reads_what_stands_behind_very_active_units() -> None:
     check(CodedNetwork("active", (), 0.0, 1.0, (*tensors, outputs)))
 
 
-def test_the_plain_decoder_reads_a_lenet() -> None:
+@pytest.mark.parametrize(
+    ("family", "sizes", "shapes"),
+    [
+        (
+            "lenet5",
+            (20 * 20, 3, 4, 6, 2),
+            [(3, 1, 5, 5), (3,), (4, 3, 5, 5), (4,), (6, 4 * 2 * 2), (6,), (2, 6), (2,)],
+        ),
+        ("convnet", (20 * 20, 3, 5, 2, 3, 4), [(3, 1, 5, 5), (3,), (4, 3 * 2 * 2), (4,)]),
+    ],
+)
+def test_the_plain_decoder_reads_other_families(
+    family: str, sizes: tuple[int, ...], shapes: list[tuple[int, ...]]
+) -> None:
     rng = np.random.default_rng(0)
-    shapes = [(3, 1, 5, 5), (3,), (4, 3, 5, 5), (4,), (6, 4 * 2 * 2), (6,), (2, 6), (2,)]
     tensors: list[CodedTensor | PlainTensor] = []
     for shape in shapes:
         if len(shape) == 1:
             tensors.append(PlainTensor(rng.standard_normal(shape).astype(np.float16)))
         else:
             tensors.append(CodedTensor(rng.integers(0, 4, shape), np.array([-1, 0.5, 2], np.float16)))
-    check(CodedNetwork("lenet5", (20 * 20, 3, 4, 6, 2), 0.5, 0.25, tuple(tensors)))
+    check(CodedNetwork(family, sizes, 0.5, 0.25, tuple(tensors)))
 
 
 @pytest.mark.parametrize("goes_on", [0, 1])

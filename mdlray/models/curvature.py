@@ -1,0 +1,55 @@
+"""The exact Gauss-Newton diagonal of any family, from its forward pass alone.
+
+    G_ww = E_x[ sum_k ( sum_c S[c, k] · ∂logit_c/∂w )² ],   S[c, k] = (δ_ck - p_c) sqrt(p_k)
+
+(`mdlray.models.dense` derives it.) The gradient of every single example is needed: each example goes through a copy of
+the network of its own, as members of a stack do, and one backward pass for each column k gives all their gradients.
+A family whose layers have a closed form is faster with that.
+
+Axes: M members, B examples, C classes, K columns of S.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mdlray.models.family import Dropout, Parameters, prunable
+
+MAX_NUMBERS = 1 << 22
+"""Numbers that the copies of a network for the examples of a chunk may hold: some 16 MB, and a few times that while
+derivatives are taken."""
+
+
+def curvature_of(
+    forward: Callable[[Parameters, Tensor, Dropout | None], Tensor],
+    parameters: Parameters,
+    inputs_BP: Tensor,
+    numbers_per_example: int,
+) -> Parameters:
+    """Mean over the batch of the diagonal, in the shapes and the order of the weight tensors of the stack.
+
+    `numbers_per_example` is about how many numbers the forward pass holds for a member with one example; it decides how
+    many examples go at once.
+    """
+    weights = prunable(parameters)
+    diagonals = [torch.zeros_like(parameters[index]) for index in weights]
+    chunk = max(1, MAX_NUMBERS // numbers_per_example)
+    for member in range(parameters[0].shape[0]):
+        for inputs in torch.split(inputs_BP, chunk):
+            copies = [parameter[member].detach().expand(len(inputs), *parameter.shape[1:]) for parameter in parameters]
+            mine = [copies[index].requires_grad_() for index in weights]
+            with torch.enable_grad():
+                logits_BC = forward(copies, inputs[:, None], None)[:, 0]
+                for column_BC in _columns(logits_BC.detach()):
+                    gradients = torch.autograd.grad((logits_BC * column_BC).sum(), mine, retain_graph=True)
+                    for diagonal, gradient in zip(diagonals, gradients, strict=True):
+                        diagonal[member] += gradient.square().sum(0)
+    return [diagonal / len(inputs_BP) for diagonal in diagonals]
+
+
+def _columns(logits_BC: Tensor) -> Tensor:
+    """S of every example, column by column: (K, B, C)."""
+    p_BC = torch.softmax(logits_BC, dim=-1)
+    s_BKC = (torch.eye(p_BC.shape[-1]).to(p_BC) - p_BC[:, None, :]) * p_BC.sqrt()[..., None]
+    return s_BKC.transpose(0, 1)
