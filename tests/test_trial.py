@@ -211,7 +211,7 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
         ({"data__dataset": "imagenet"}, "imagenet.*mnist5k"),
         ({"compression__method": "magic"}, "known are: magnitude, none, obd"),
         ({"training__optimizer": "lion"}, "known are: adam, sgd"),
-        ({"model__family": "cnn"}, "known are: convnet, dense, lenet5"),
+        ({"model__family": "cnn"}, "known are: convnet, dense, hashed, lenet5"),
     ],
 )
 def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str) -> None:

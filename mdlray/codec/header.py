@@ -32,7 +32,7 @@ from mdlray.codec.varint import DecodeError
 
 MAGIC = b"MDL"
 VERSION = 2
-FAMILIES = {"dense": 1, "lenet5": 2, "convnet": 3}
+FAMILIES = {"dense": 1, "lenet5": 2, "convnet": 3, "hashed": 4}
 """Families whose tensors follow from the layer sizes, and their ids in the file."""
 MAX_VALUES_PER_BYTE = 1 << 16
 """A file of n bytes holds at most n times as many values (encode pads), so a forged header cannot ask for much."""
@@ -91,6 +91,8 @@ def implied_tensors(family: str, shape: tuple[int, ...]) -> tuple[TensorLayout, 
         )
     if family == "convnet":
         return _convnet(shape)
+    if family == "hashed":
+        return _hashed(shape)
     raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
 
 
@@ -106,6 +108,25 @@ def _convnet(shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
         "a convnet network needs six sizes of at least 1 (pixels of a square, channels, kernel, stride, pool, classes) "
         f"with at least one maximum for each channel, not {shape}."
     )
+
+
+def _hashed(shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
+    num_layers = len(shape) // 2 - 1
+    units, buckets = shape[: num_layers + 1], shape[num_layers + 1 : -1]
+    virtual = [i * o for i, o in zip(units, units[1:], strict=False)]
+    if (
+        len(shape) < 4
+        or len(shape) % 2
+        or min(units) < 1
+        or sum(virtual) > MAX_WEIGHTS
+        or not all(1 <= few <= many for few, many in zip(buckets, virtual, strict=True))
+    ):
+        raise ValueError(
+            f"a hashed network needs two or more layer sizes of at least 1 (at most {MAX_WEIGHTS} virtual weights), "
+            f"for each layer a number of buckets from 1 to that of its virtual weights, and a seed, not {shape}."
+        )
+    layers = zip(buckets, units[1:], strict=True)
+    return tuple(layout for k, o in layers for layout in (TensorLayout(True, (1, k)), TensorLayout(False, (o,))))
 
 
 def header_of(network: CodedNetwork) -> Header:

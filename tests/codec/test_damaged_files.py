@@ -67,6 +67,13 @@ def networks() -> list[CodedNetwork]:
             1.0,
             (coded(21, (2, 1, 3, 3), 4, 0.6), plain(21, 2), coded(22, (3, 18), 7, 0.4), plain(22, 3)),
         ),
+        CodedNetwork(
+            "hashed",
+            (12, 5, 3, 20, 9, 7),
+            0.0,
+            1.0,
+            (coded(23, (1, 20), 4, 0.6), plain(23, 5), coded(24, (1, 9), 7, 0.4), plain(24, 3)),
+        ),
         CodedNetwork("conv", (), 0.0, 1.0, (coded(12, (4, 3, 3, 3), 7, 0.5), *norm, coded(13, (3, 16), 7, 0.3))),
         CodedNetwork(
             "odd", (7,), -0.0, 1.0, (odd, coded(14, (2, 0), 3, 0.5), coded(15, (3, 4), 0, 0.5), plain(16, 2, 3))

@@ -58,6 +58,31 @@ def test_impossible_sizes_of_a_convnet_are_refused(shape: tuple[int, ...]) -> No
         implied_tensors("convnet", shape)
 
 
+def test_hashed_implies_buckets_and_a_bias_per_layer() -> None:
+    layouts = implied_tensors("hashed", (784, 100, 10, 7840, 100, 0))
+    assert [(layout.coded, layout.shape) for layout in layouts] == [
+        (True, (1, 7840)), (False, (100,)), (True, (1, 100)), (False, (10,)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (),
+        (784, 10),
+        (784, 10, 100),
+        (784, 100, 10, 7840, 100),
+        (0, 10, 1, 0),
+        (784, 10, 0, 5),
+        (5, 3, 16, 0),
+        (2**15, 2**14, 1, 0),
+    ],
+)
+def test_impossible_sizes_of_a_hashed_network_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a hashed network needs two or more layer sizes"):
+        implied_tensors("hashed", shape)
+
+
 def test_a_changed_byte_is_found_by_the_checksum() -> None:
     sealed = seal(pack(header_of(network())))
     for position in range(len(sealed)):

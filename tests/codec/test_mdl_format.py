@@ -404,6 +404,11 @@ def implied(family: str, shape: list[int]) -> list[tuple[int, list[int]]]:
         p, f, k, stride, pool, classes = shape
         s = ((math.isqrt(p) - k) // stride + 1) // pool
         tensors, shape = [(0, [f, 1, k, k]), (1, [f])], [f * s * s, classes]
+    if family == "hashed":
+        layers = len(shape) // 2 - 1
+        for k, o in zip(shape[layers + 1 : -1], shape[1 : layers + 1], strict=True):
+            tensors += [(0, [1, k]), (1, [o])]
+        return tensors
     for i, o in zip(shape[:-1], shape[1:], strict=True):
         tensors += [(0, [o, i]), (1, [o])]
     return tensors
@@ -428,7 +433,7 @@ def plain_decode(blob: bytes) -> dict:
     def sizes() -> list[int]:
         return [varint() for _ in range(varint())]
 
-    family = {1: "dense", 2: "lenet5", 3: "convnet"}.get(varint())
+    family = {1: "dense", 2: "lenet5", 3: "convnet", 4: "hashed"}.get(varint())
     named = family is None
     if named:
         length = varint()
@@ -540,6 +545,7 @@ def test_the_plain_decoder_reads_what_stands_behind_very_active_units() -> None:
             (20 * 20, 3, 4, 6, 2),
             [(3, 1, 5, 5), (3,), (4, 3, 5, 5), (4,), (6, 4 * 2 * 2), (6,), (2, 6), (2,)],
         ),
+        ("hashed", (30, 5, 6, 3, 70, 1, 18, 12345), [(1, 70), (5,), (1, 1), (6,), (1, 18), (3,)]),
         ("convnet", (20 * 20, 3, 5, 2, 3, 4), [(3, 1, 5, 5), (3,), (4, 3 * 2 * 2), (4,)]),
     ],
 )

@@ -112,8 +112,9 @@ def test_sorted_units_give_the_same_logits_in_falling_order(shapes: list[tuple[i
 def test_families_of_unknown_structure_are_refused() -> None:
     dense = get_family("dense")
     check_chain(dense)
-    with pytest.raises(ValueError, match="family is 'convnet'; .* Set remove_dead_units to False"):
-        check_chain(get_family("convnet"))
+    for name in ("convnet", "hashed"):
+        with pytest.raises(ValueError, match=f"family is '{name}'; .* Set remove_dead_units to False"):
+            check_chain(get_family(name))
     residual = Family("residual", dense.shapes, dense.layer_names, dense.forward, dense.curvature)
     with pytest.raises(ValueError, match="family is 'residual'; dead units can be removed .* dense and lenet5 only"):
         check_chain(residual)

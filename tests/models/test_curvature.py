@@ -10,6 +10,7 @@ from mdlray.models.family import initialize
 
 FAMILIES = {
     "convnet": (64, 3, 3, 1, 2, 4),
+    "hashed": (9, 5, 4, 20, 8, 3),
 }
 
 

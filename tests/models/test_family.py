@@ -43,5 +43,5 @@ def test_dropout_keeps_the_mean_and_each_members_rate() -> None:
 
 
 def test_unknown_family_lists_the_known() -> None:
-    with pytest.raises(ValueError, match="family is 'cnn'; known are: convnet, dense, lenet5"):
+    with pytest.raises(ValueError, match="family is 'cnn'; known are: convnet, dense, hashed, lenet5"):
         get_family("cnn")
