@@ -79,6 +79,7 @@ def _draw_trial(axes: Axes, trial: "pd.Series[Any]", weights: pd.DataFrame) -> N
             axes.stairs(heights, edges, label=f"{name}, epoch {row['epoch']:.4g}", **look)
     axes.set_title(f"{label}, {100 * trial['pruning_ratio']:.4g} % removed\n{_panel_title(trial, many_splits=False)}")
     axes.set_xlabel(f"weight ({weights['layer'].iloc[0]})")
+    axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8)
 
 
