@@ -85,7 +85,7 @@ def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
             def finished(pack: Pack, result: PackResult) -> None:
                 nonlocal stored
                 wall, cpu = time.perf_counter(), time.process_time()
-                store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
+                store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models, result.weights)
                 result.release()
                 stored += (time.perf_counter() - wall) - (time.process_time() - cpu)
                 marks.append((time.process_time(), stored))

@@ -115,7 +115,7 @@ class Recorder:
     def store(self, pack: Pack, result: PackResult) -> None:
         """Write a pack's result, then tell everybody who waits for it."""
         store = self.asked.store
-        store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models)
+        store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models, result.weights)
         store.delete_checkpoint(pack.pack_id)
         self.todo.add_rows(result.rows)
         for name, checksum in result.data_checksums.items():

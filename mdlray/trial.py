@@ -37,6 +37,7 @@ from mdlray.training import (
     score_columns,
 )
 from mdlray.training.checkpoint import Checkpoints, Save
+from mdlray.training.histograms import histogram_rows
 from mdlray.training.memory import in_pieces, measure_need, most_on_gpu, packs_that_fit, peak_bytes
 
 Load = Callable[[], Images]
@@ -179,6 +180,7 @@ def _measure_piece(
     num_epochs = first.training.num_epochs
     stopped = [learner for learner, epochs in enumerate(fitted.trained_epochs) if epochs < num_epochs]
     pruner.finish(stopped, fitted.parameters)
+    weights = histogram_rows(fitted.histograms, fitted.parameters, fitted.trained_epochs, family.layer_names(sizes))
     trained = {name: evaluate(family, fitted.parameters, splits[name]) for name in ("validation", "test")}
 
     # From here on per trial: trials that differ in quantization only share a learner, diverged ones drop out.
@@ -215,6 +217,7 @@ def _measure_piece(
             )
             result.layers.extend(mine | tensor for tensor in tensors)
             result.curves.extend(mine | epoch for epoch in epochs)
+            result.weights.extend(mine | histogram for histogram in weights[learner])
             result.models[spec.trial_id] = files[m].blob
     done = steps_per_epoch * sum(fitted.trained_epochs)
     return replace(result, member_steps=done, saved_member_steps=steps_per_epoch * num_epochs * len(learners) - done)

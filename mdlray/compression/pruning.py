@@ -22,6 +22,7 @@ from mdlray.compression.saliency import get_saliency
 from mdlray.models import Family, Parameters, prunable
 from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples, Masks
+from mdlray.training.histograms import AFTER, BEFORE, Histograms, count_weights
 
 
 def sparsity_after(step: int, spec: CompressionSpec) -> float:
@@ -48,28 +49,42 @@ def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, floa
 class Pruner:
     """The hook of the training loop: removes weights when a member is due and keeps removed weights at zero.
 
-    It remembers nothing: the masks belong to the state of training.
+    It remembers nothing: masks, and histograms of the weights around a member's last step, belong to the state of
+    training.
     """
 
     def __init__(self, family: Family, members: Sequence[TrialSpec], examples: Examples, steps_per_epoch: int):
         self.family = family
         self.examples = examples
         self.members = [spec.compression for spec in members]
+        self.steps_per_epoch = steps_per_epoch
         self.due: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        self.last: list[int | None] = []
+        """Per member the step after which it is pruned for the last time; None if never."""
         for member, spec in enumerate(self.members):
             get_saliency(spec.method)
-            for time, sparsity in pruning_times(spec, steps_per_epoch).items():
+            times = pruning_times(spec, steps_per_epoch)
+            self.last.append(max(times, default=None))
+            for time, sparsity in times.items():
                 self.due[time].append((member, sparsity))
 
     def __call__(
-        self, steps_done: int, stack: Sequence[int], parameters: Parameters, masks: Masks | None
+        self,
+        steps_done: int,
+        stack: Sequence[int],
+        parameters: Parameters,
+        masks: Masks | None,
+        histograms: Histograms,
     ) -> Masks | None:
         """Prune whoever is in the stack and due after this many optimization steps, and zero what has been removed."""
         place = {member: place for place, member in enumerate(stack)}
         due = [(place[member], sparsity) for member, sparsity in self.due.get(steps_done, []) if member in place]
         if due:
             masks = masks or [torch.ones_like(parameters[index]) for index in prunable(parameters)]
+            last = [place for place, _ in due if self.last[stack[place]] == steps_done]
+            self._count(BEFORE, steps_done, last, stack, parameters, masks, histograms)
             self._remove(due, stack, parameters, masks)
+            self._count(AFTER, steps_done, last, stack, parameters, masks, histograms)
         if masks is not None:
             _silence(parameters, masks)
         return masks
@@ -81,6 +96,28 @@ class Pruner:
             due = [(member, self.members[member].pruning_ratio) for member in members]
             self._remove(due, range(len(self.members)), parameters, masks)
             _silence(parameters, masks)
+
+    def _count(
+        self,
+        moment: str,
+        steps_done: int,
+        places: Sequence[int],
+        stack: Sequence[int],
+        parameters: Parameters,
+        masks: Masks,
+        histograms: Histograms,
+    ) -> None:
+        """Add the histograms of the members at these places, as the masks leave their weights."""
+        if not places:
+            return
+        chosen = torch.tensor(places, device=parameters[0].device)
+        # The optimizer has just moved the weights that earlier steps removed; they are zero all the same.
+        weights = [
+            parameters[index][chosen] * mask[chosen] for index, mask in zip(prunable(parameters), masks, strict=True)
+        ]
+        counted = count_weights(weights, moment, [steps_done / self.steps_per_epoch] * len(places))
+        for place, found in zip(places, counted, strict=True):
+            histograms[stack[place]] += found
 
     def _remove(
         self, due: Sequence[tuple[int, float]], stack: Sequence[int], parameters: Parameters, masks: Masks

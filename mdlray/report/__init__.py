@@ -1,7 +1,8 @@
-"""Tables into what people look at: two figures, the comparison with printed results, and one page of HTML.
+"""Tables into what people look at: figures, the comparison with printed results, and one page of HTML.
 
 figures/accuracy_vs_bytes.{png,svg}
 figures/accuracy_vs_edges_removed.{png,svg}
+figures/weights.{png,svg}                       where networks were pruned by magnitude with L1 and with L2
 figures/published_comparison.{parquet,csv}      Baktash et al. 2019, where there are rows to compare
 report.html                                     all of it, self-contained
 """
@@ -14,6 +15,7 @@ import pyarrow as pa
 from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
 from mdlray.report.published import compare
+from mdlray.report.weights import weight_pictures
 from mdlray.tables import Store, load
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.front import front_table
@@ -33,6 +35,7 @@ def write_report(folder: str | Path) -> list[Path | str]:
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
     }
+    pictures |= weight_pictures(trials, store.read_weights())
     files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}.svg": picture.svg for name, picture in pictures.items()}
     arrow = pa.Table.from_pandas(comparison, preserve_index=False)
@@ -42,6 +45,8 @@ def write_report(folder: str | Path) -> list[Path | str]:
         "Test accuracy over compressed size": pictures["accuracy_vs_bytes"].png,
         "Test accuracy over edges removed": pictures["accuracy_vs_edges_removed"].png,
     }
+    if "weights" in pictures:
+        captions["Weights around the last pruning step"] = pictures["weights"].png
     files[REPORT] = _page(store, trials, front, comparison, captions).encode()
     return store.write_report(files)
 

@@ -1,4 +1,4 @@
-"""What a pack leaves, as the driver receives it: rows of three tables, and the compressed networks by trial.
+"""What a pack leaves, as the driver receives it: rows of four tables, and the compressed networks by trial.
 
 Without torch, because the driver of a large sweep holds thousands of these and trains nothing itself.
 """
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, repr=False)
 class PackResult:
-    """Everything a pack leaves: rows of three tables, and the compressed networks by trial."""
+    """Everything a pack leaves: rows of four tables, and the compressed networks by trial."""
 
     rows: list[Row] = field(default_factory=list)
     curves: list[Row] = field(default_factory=list)
@@ -29,6 +29,8 @@ class PackResult:
     """Those that early stopping saved; the rows' `trained_epochs` say where."""
     notes: list[str] = field(default_factory=list)
     """What whoever started the sweep should be told, e.g. that a checkpoint was refused."""
+    weights: list[Row] = field(default_factory=list)
+    """Histograms of the weights."""
 
     def __repr__(self) -> str:
         # Ray Tune puts every report into messages that nobody reads; with all rows and networks that took 4 ms each.
@@ -36,7 +38,7 @@ class PackResult:
 
     def release(self) -> None:
         """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
-        for part in (self.rows, self.curves, self.layers, self.models):
+        for part in (self.rows, self.curves, self.layers, self.weights, self.models):
             part.clear()
 
 
@@ -51,6 +53,7 @@ def join(results: Sequence[PackResult]) -> PackResult:
         member_steps=sum(result.member_steps for result in results),
         saved_member_steps=sum(result.saved_member_steps for result in results),
         notes=[note for result in results for note in result.notes],
+        weights=[row for result in results for row in result.weights],
     )
 
 

@@ -1,11 +1,13 @@
 """Tables that arrive in parts: write one pack's, read all as one table, merge them into one file per kind.
 
-    parts/<number>-<pack_id>.{curves,layers,trials}.parquet     one pack; the trials file comes last and commits it
-    parts/<number>.{curves,layers,trials}.parquet               all packs with smaller numbers, merged now and then
-    {curves,layers,trials}.parquet                              everything, after `compact`
+    parts/<number>-<pack_id>.<kind>.parquet     one pack; its trials come last and commit it
+    parts/<number>.<kind>.parquet               all packs with smaller numbers, merged now and then
+    <kind>.parquet                              everything, after `compact`
+
+Kinds are curves, layers, weights and trials; a file without rows is left out, and older folders have no weights.
 
 A trial may have several rows, in several of these files. The one that counts is an ok one if there is, then the latest
-(the compacted file is the oldest, parts follow in their order); its curves and layers are those that lie beside it. So
+(the compacted file is the oldest, parts follow in their order); what else is read of it lies beside it. So
 every order of deaths, retries, merges and compactions reads the same. Packs that a merged part covers are not looked at
 any more, so they may be removed in any order. One writer at a time, any number of readers; numbers and not times order.
 """
@@ -20,9 +22,9 @@ import pyarrow.compute as pc
 
 from mdlray.tables.files import parquet_bytes, read_parquet, read_parquets
 from mdlray.tables.place import Place
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, WEIGHTS
 
-SCHEMAS = {"curves": CURVES, "layers": LAYERS, "trials": TRIALS}
+SCHEMAS = {"curves": CURVES, "layers": LAYERS, "weights": WEIGHTS, "trials": TRIALS}
 """Kinds of tables, in the order in which a pack's are written: the last one commits."""
 
 FOLDER = "parts"
@@ -34,6 +36,7 @@ _ORDER = {
     "regularizer_strength pruning_ratio quantization_levels seed data_order_seed randomization_seed trial_id",
     "curves": "trial_id epoch",
     "layers": "trial_id",
+    "weights": "trial_id layer epoch moment",
 }
 _COMMIT = ".trials.parquet"
 _COMPACTED = "trials.parquet"
@@ -74,7 +77,7 @@ class Parts:
         self.place.delete(f"{FOLDER}/{name}" for name in names if not name.endswith(_COMMIT))
 
     def clean(self) -> None:
-        """Remove unfinished parts, packs that a merged part covers, and curves and layers whose rows never came."""
+        """Remove unfinished parts, packs that a merged part covers, and other tables whose rows never came."""
         self.place.clean(FOLDER)
         names = self.place.names(FOLDER)
         alive = set(_committed(names))

@@ -3,6 +3,7 @@
     trials.parquet    one row per trial                  TRIALS
     curves.parquet    one row per trial and epoch        CURVES
     layers.parquet    one row per trial and layer        LAYERS
+    weights.parquet   one per trial, layer and moment    WEIGHTS
     front.parquet     one row per cell (setting)         FRONT
 
 A `?` after a type marks a column that may be null; a failed trial is a row whose measurements are null. Columns are
@@ -131,6 +132,22 @@ LAYERS = _schema(
         "mask_bytes": "i64",
         "values_bytes": "i64",
         "codebook_bytes": "i64",
+    }
+)
+
+WEIGHTS = _schema(
+    {
+        "trial_id": "str",
+        "layer": "str",  # as in LAYERS; weight tensors only, for biases are never removed
+        # "before_last_pruning": just before the last pruning step removes anything, what earlier steps removed is zero;
+        # "after_last_pruning": just after it; "trained": when training ended, or the trial was stopped, before
+        # quantization. A trial that is never pruned, or was stopped before its last pruning step, has the last only.
+        "moment": "str",
+        "epoch": "f64",  # epochs done then; a fraction where pruning steps lie inside of epochs
+        "num_zero": "i64",  # weights that are zero (removed); with the counts they sum to all weights of the layer
+        "low": "f64",  # lower edge of the first bin: -high
+        "high": "f64",  # upper edge of the last bin: the largest |weight|; 0 where no weight is left
+        "counts": "list<i64>",  # weights per bin, of those that are not zero: 64 bins of equal width over [low, high]
     }
 )
 

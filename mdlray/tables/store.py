@@ -1,8 +1,8 @@
 """The files of one sweep: `Store` knows every path below `results/<sweep>/`, writes what a pack brought, reads tables.
 
-    parts/ {trials,curves,layers}.parquet     rows, by pack and compacted (mdlray.tables.parts)
-    models/<trial_id>.mdl                     the compressed networks
-    checkpoints/<pack_id>.pt                  packs that are half done
+    parts/ {trials,curves,layers,weights}.parquet     rows, by pack and compacted (mdlray.tables.parts)
+    models/<trial_id>.mdl                             the compressed networks
+    checkpoints/<pack_id>.pt                          packs that are half done
     front.parquet manifest.json optuna.journal figures/ report.html
 
 Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
@@ -63,6 +63,11 @@ class Store:
         return self.place.address("layers.parquet")
 
     @property
+    def weights_path(self) -> Path | str:
+        """One row per trial, layer and moment, as of the last compaction."""
+        return self.place.address("weights.parquet")
+
+    @property
     def front_path(self) -> Path | str:
         """One row per cell, written by `write_front`."""
         return self.place.address(FRONT_NAME)
@@ -111,13 +116,14 @@ class Store:
         curves: Sequence[Mapping[str, Any]],
         layers: Sequence[Mapping[str, Any]],
         models: Mapping[str, bytes],
+        weights: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Keep what a pack brought: models (trial id → file), curves and layers, then its rows, which commit it.
+        """Keep what a pack brought: models (trial id → file), curves, layers, weights, then its rows, which commit it.
 
         Raises ValueError, before anything is written, for rows that do not fit the schemas, trials that come twice, and
-        curves, layers or models of trials that have no row here.
+        curves, layers, weights or models of trials that have no row here.
         """
-        given = {"curves": curves, "layers": layers, "trials": rows}
+        given = {"curves": curves, "layers": layers, "weights": weights, "trials": rows}
         tables = {kind: to_table(given[kind], schema) for kind, schema in SCHEMAS.items()}
         named = {kind: table["trial_id"].to_pylist() for kind, table in tables.items()} | {"models": list(models)}
         ids = named["trials"]
@@ -136,7 +142,7 @@ class Store:
         self.clean()
 
     def clean(self) -> None:
-        """Remove what a killed writer left: unfinished files, and curves and layers whose rows never came."""
+        """Remove what a killed writer left: unfinished files, and other tables whose rows never came."""
         self._parts.clean()
         # The report is no writer of tables: it may be at work on its page just now.
         self.place.clean("", spare=[REPORT])
@@ -161,6 +167,10 @@ class Store:
     def read_layers(self) -> pd.DataFrame:
         """One row per trial and layer; columns as in LAYERS."""
         return to_frame(self._parts.merged("layers"))
+
+    def read_weights(self) -> pd.DataFrame:
+        """Histograms, one row per trial, layer and moment; columns as in WEIGHTS. Empty for folders of older sweeps."""
+        return to_frame(self._parts.merged("weights"))
 
     def write_front(self, front: pd.DataFrame) -> None:
         """Keep the table that `mdlray.tables.front.front_table` made."""

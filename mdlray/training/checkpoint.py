@@ -21,7 +21,8 @@ import torch
 from mdlray.spec import TrialSpec
 from mdlray.training.state import State, from_plain, to_plain
 
-MAGIC = b"mdlray-pack-1\n"
+MAGIC = b"mdlray-pack-2\n"
+"""The number grows with what a state has: an older one lacks rows, so it is refused."""
 _DIGEST, _LENGTH = 32, struct.Struct("<I")
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def from_bytes(blob: bytes, about: About) -> dict[str, Any]:
     """The content; ValueError says why these bytes are not a checkpoint of `about`."""
     digest, rest = blob[len(MAGIC) : len(MAGIC) + _DIGEST], blob[len(MAGIC) + _DIGEST :]
     if not blob.startswith(MAGIC):
-        raise ValueError("it is no checkpoint of a pack")
+        raise ValueError("it is no checkpoint of a pack, or one of another version of mdlray")
     if hashlib.sha256(rest).digest() != digest:
         raise ValueError("it is damaged")
     start = _LENGTH.size + _LENGTH.unpack_from(rest)[0]

@@ -27,13 +27,14 @@ from mdlray.training.batches import Examples, epoch_batches, num_batches
 from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score, evaluate
 from mdlray.training.halving import bracket, rung_epochs, survivors
+from mdlray.training.histograms import Histograms
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
 from mdlray.training.state import Masks, State, all_parameters, keep, start
 
-Prune = Callable[[int, Sequence[int], Parameters, Masks | None], Masks | None]
-"""(steps done, members in the stack, their parameters, their masks) -> their masks: called after every step, may set
-weights to zero and must keep them there."""
+Prune = Callable[[int, Sequence[int], Parameters, Masks | None, Histograms], Masks | None]
+"""(steps done, members in the stack, their parameters, their masks, the pack's histograms) -> their masks: called after
+every step, may set weights to zero and must keep them there, may add to the histograms."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Fitted:
     """Per member; fewer than were asked for where it was stopped."""
     examples_per_epoch: int
     """What the sums of `curves.train` run over: whole batches only."""
+    histograms: Histograms
+    """Per member its weights around its last pruning step."""
 
 
 def fit(
@@ -87,7 +90,8 @@ def fit(
     diverged = list(state.diverged_epoch)
     for member in (~_codable(parameters)).nonzero().flatten().tolist():
         diverged[member] = diverged[member] or state.trained_epochs[member]
-    return Fitted(parameters, state.curves, diverged, state.trained_epochs, steps_per_epoch * shared.batch_size)
+    examples = steps_per_epoch * shared.batch_size
+    return Fitted(parameters, state.curves, diverged, state.trained_epochs, examples, state.histograms)
 
 
 class _Course:
@@ -125,7 +129,7 @@ def _train_epoch(family: Family, state: State, course: _Course, prune: Prune, st
                 add_penalty_gradient(gradients[index], parameters[index], course.strengths)
             state.step(parameters, gradients, rate_M)
             done += 1
-            state.masks = prune(done, state.members, parameters, state.masks)
+            state.masks = prune(done, state.members, parameters, state.masks, state.histograms)
     state.epoch += 1
     score = running.score(steps_per_epoch * shared.batch_size)
     sparsity_M = _sparsity([parameters[index] for index in weights])

@@ -10,7 +10,7 @@ Axes: M members in the stack.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from mdlray.spec import TrialSpec
 from mdlray.training.batches import member_generator
 from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score
+from mdlray.training.histograms import Histogram, Histograms
 from mdlray.training.optimizers import OPTIMIZERS, Step
 
 Masks = Parameters
@@ -49,6 +50,8 @@ class State:
     """Per member of the pack the first epoch (from 1) whose loss or weights are out of range."""
     trained_epochs: list[int]
     """Per member of the pack how many epochs it was trained, or will be if it stays."""
+    histograms: Histograms
+    """Per member of the pack its weights around its last pruning step; empty until then."""
 
 
 def start(family: Family, sizes: tuple[int, ...], specs: Sequence[TrialSpec], device: torch.device) -> State:
@@ -68,6 +71,7 @@ def start(family: Family, sizes: tuple[int, ...], specs: Sequence[TrialSpec], de
         curves=Curves(),
         diverged_epoch=[None] * len(specs),
         trained_epochs=[spec.training.num_epochs for spec in specs],
+        histograms=[[] for _ in specs],
     )
 
 
@@ -121,6 +125,7 @@ def to_plain(state: State) -> dict[str, Any]:
         "sparsity": curves.sparsity,
         "diverged_epoch": state.diverged_epoch,
         "trained_epochs": state.trained_epochs,
+        "histograms": [[astuple(one) for one in member] for member in state.histograms],
     }
 
 
@@ -147,6 +152,7 @@ def from_plain(plain: dict[str, Any], specs: Sequence[TrialSpec], device: torch.
         curves=Curves(scores["train"], scores["validation"], plain["sparsity"]),
         diverged_epoch=plain["diverged_epoch"],
         trained_epochs=plain["trained_epochs"],
+        histograms=[[Histogram(*one) for one in member] for member in plain["histograms"]],
     )
 
 

@@ -84,7 +84,7 @@ def trained_toy() -> tuple[list[torch.Tensor], Examples]:
     data = Examples(pixels, labels.expand(2, -1), 0.5, 0.3)
     base = {"training.num_epochs": 20, "training.batch_size": 20, "compression.last_pruning_epoch": 20}
     specs = [replace_fields(TrialSpec(), base | {"seeds.initialization": seed}) for seed in range(2)]
-    parameters = fit(FAMILY, (12, 8, 4), specs, data, data, lambda steps, stack, parameters, masks: None).parameters
+    parameters = fit(FAMILY, (12, 8, 4), specs, data, data, lambda *_: None).parameters
     parameters[0][:, :, ::3] = 0
     return parameters, data
 

@@ -92,11 +92,11 @@ def test_the_hook_prunes_each_member_at_its_own_times_and_keeps_zeros() -> None:
     examples = Examples(pixels, torch.zeros(3, 50, dtype=torch.int64), 0.5, 0.3)
     parameters = initialize(FAMILY.shapes(SIZES), [torch.Generator().manual_seed(s) for s in range(3)])
     pruner = Pruner(FAMILY, specs, examples, steps_per_epoch=4)
-    zeros, masks = [], None
+    zeros, masks, histograms = [], None, [[], [], []]
     for done in range(1, 13):
         for parameter in parameters:
             parameter += 0.01
-        masks = pruner(done, range(3), parameters, masks)
+        masks = pruner(done, range(3), parameters, masks, histograms)
         zeros.append([int(sum((parameters[i][m] == 0).sum() for i in (0, 2))) for m in range(3)])
     first = round(0.9 * 0.5 ** (1 / 12) * 800)
     assert zeros[2] == [0, 0, 0] and zeros[3] == zeros[6] == [0, first, 0]

@@ -21,7 +21,7 @@ def trained() -> tuple[list[torch.Tensor], Examples]:
     spec = replace_fields(
         TrialSpec(), {"training.num_epochs": 30, "training.batch_size": 24, "compression.last_pruning_epoch": 30}
     )
-    return fit(FAMILY, (8, 6, 3), [spec], data, data, lambda steps, stack, parameters, masks: None).parameters, data
+    return fit(FAMILY, (8, 6, 3), [spec], data, data, lambda *_: None).parameters, data
 
 
 def test_magnitude_is_the_absolute_value() -> None:

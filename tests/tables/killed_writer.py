@@ -21,6 +21,7 @@ TEMPLATE = dict.fromkeys(TRIALS.names) | OLD_ROW
 POINT = dict.fromkeys(CURVES.names, 0.5)
 LAYER = {"layer": "0.weight", "shape": [2, 3], "num_weights": 6, "num_nonzero": 1}
 LAYER |= {"mask_bytes": 1, "values_bytes": 1, "codebook_bytes": 1}
+BINS = {"layer": "0.weight", "moment": "trained", "epoch": 2.0, "low": -1.0, "high": 1.0, "counts": [1] * 64}
 
 
 def write(store: Store, number: int, trials: dict[str, str]) -> None:
@@ -28,8 +29,9 @@ def write(store: Store, number: int, trials: dict[str, str]) -> None:
     ok = [trial for trial, status in trials.items() if status == "ok"]
     curves = [POINT | {"trial_id": t, "epoch": e, "train_accuracy": float(number)} for t in ok for e in (1, 2)]
     layers = [LAYER | {"trial_id": trial} for trial in ok]
+    weights = [BINS | {"trial_id": trial, "num_zero": number} for trial in ok]
     models = {trial: f"model of {trial}".encode() * 100 for trial in ok}
-    store.write_pack("pack", rows, curves, layers, models)
+    store.write_pack("pack", rows, curves, layers, models, weights)
 
 
 def history(store: Store) -> None:

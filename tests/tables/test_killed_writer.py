@@ -33,6 +33,8 @@ def rows_and_everything_they_speak_of(store: Store) -> dict[str, tuple[str, int]
     points = curves.groupby("trial_id")["train_accuracy"].agg(list).to_dict()
     assert points == {trial: [number] * 2 for trial, number in ok.items()}
     assert sorted(layers["trial_id"]) == sorted(ok)
+    weights = store.read_weights()
+    assert dict(zip(weights["trial_id"], weights["num_zero"], strict=True)) == ok and len(weights) == len(ok)
     for trial in ok:
         assert store.model_path(trial).read_bytes() == f"model of {trial}".encode() * 100
     assert store.status_by_trial() == {trial: status for trial, (status, _) in rows.items()}

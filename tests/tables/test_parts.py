@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from mdlray.tables import parts as parts_module
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.local import LocalFolder
-from mdlray.tables.parts import Parts
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+from mdlray.tables.parts import SCHEMAS, Parts
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, WEIGHTS, to_table
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
 TEMPLATE = dict.fromkeys(TRIALS.names) | pq.read_table(ASSET).to_pylist()[0]
@@ -26,16 +26,31 @@ def pack(trials: dict[str, str], attempt: int) -> dict[str, pa.Table]:
     rows = [TEMPLATE | {"trial_id": t, "status": s, "wall_seconds": float(attempt)} for t, s in trials.items()]
     point = dict.fromkeys(CURVES.names, float(attempt))
     curves = [point | {"trial_id": t, "epoch": e} for t, s in trials.items() if s == "ok" for e in (1, 2)]
-    tables = {"curves": to_table(curves, CURVES), "layers": LAYERS.empty_table()}
+    bins = {"layer": "output.weight", "num_zero": attempt, "low": -1.0, "high": 1.0, "counts": [attempt] * 64}
+    moments = [(t, m) for t, s in trials.items() if s == "ok" for m in ("before_last_pruning", "trained")]
+    weights = [bins | {"trial_id": t, "moment": m, "epoch": 1.0} for t, m in moments]
+    tables = {"curves": to_table(curves, CURVES), "layers": LAYERS.empty_table(), "weights": to_table(weights, WEIGHTS)}
     return tables | {"trials": to_table(rows, TRIALS)}
 
 
 def read(parts: Parts) -> tuple[dict[str, tuple[str, float]], dict[str, list[float]]]:
     rows = {r["trial_id"]: (r["status"], r["wall_seconds"]) for r in parts.merged("trials").to_pylist()}
-    curves: dict[str, list[float]] = {}
-    for point in parts.merged("curves").to_pylist():
-        curves.setdefault(point["trial_id"], []).append(point["train_accuracy"])
+    curves, weights = read_kind(parts, "curves"), read_weights(parts)
+    # Two points and two histograms per trial, of the same attempt.
+    assert weights == curves
     return rows, curves
+
+
+def read_kind(parts: Parts, kind: str, column: str = "train_accuracy") -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for row in parts.merged(kind).to_pylist():
+        found.setdefault(row["trial_id"], []).append(row[column])
+    return found
+
+
+def read_weights(parts: Parts) -> dict[str, list[float]]:
+    assert all(row["counts"] == [row["num_zero"]] * 64 for row in parts.merged("weights").to_pylist())
+    return read_kind(parts, "weights", "num_zero")
 
 
 def make_parts(folder: Path) -> Parts:
@@ -69,9 +84,9 @@ def test_compaction_changes_no_byte_of_what_is_read_and_leaves_no_part(tmp_path)
     parts = make_parts(tmp_path)
     for attempt, trials in enumerate([{"d": "ok", "a": "ok"}, {"c": "failed"}, {"b": "ok"}]):
         parts.write(f"p{attempt}", pack(trials, attempt))
-    before = [parts.merged(kind) for kind in ("trials", "curves", "layers")]
+    before = [parts.merged(kind) for kind in SCHEMAS]
     parts.compact()
-    assert [parts.merged(kind) for kind in ("trials", "curves", "layers")] == before
+    assert [parts.merged(kind) for kind in SCHEMAS] == before
     assert list((tmp_path / "parts").iterdir()) == []
     once = (tmp_path / "trials.parquet").read_bytes()
     parts.compact()
@@ -85,7 +100,7 @@ def test_the_order_of_packs_leaves_no_trace(tmp_path):
         for number in order:
             parts.write(f"p{number}", pack(trials[number], number))
         parts.compact()
-    for kind in ("trials", "curves", "layers"):
+    for kind in SCHEMAS:
         assert (tmp_path / "one" / f"{kind}.parquet").read_bytes() == (
             tmp_path / "other" / f"{kind}.parquet"
         ).read_bytes()
@@ -114,6 +129,33 @@ def test_columns_of_older_and_newer_programs_live_together(tmp_path):
     rows = {row["trial_id"]: row for row in parts.merged("trials").to_pylist()}
     assert rows["a"]["lzma_csr_bytes"] is None and rows["b"]["lzma_csr_bytes"] is not None
     assert rows["a"]["label_bits"] is None and rows["b"]["label_bits"] == 7.5
+
+
+def test_folders_from_before_there_were_weights_are_read_compacted_and_go_on(tmp_path):
+    parts = make_parts(tmp_path)
+    for attempt, trials in enumerate([{"a": "ok"}, {"b": "failed"}]):
+        parts.write(f"p{attempt}", pack(trials, attempt) | {"weights": WEIGHTS.empty_table()})
+    assert not list(tmp_path.rglob("*weights*"))
+    assert parts.merged("weights").equals(WEIGHTS.empty_table())
+    parts.compact()
+    assert parts.merged("weights").equals(WEIGHTS.empty_table())
+    (tmp_path / "weights.parquet").unlink()
+    parts.write("p2", pack({"b": "ok"}, 2))
+    for _ in range(2):
+        assert read_weights(parts) == {"b": [2, 2]} and set(parts.status_by_trial().values()) == {"ok"}
+        parts.compact()
+    parts.write("p3", pack({"a": "ok"}, 3))
+    assert read_weights(parts) == {"a": [3, 3], "b": [2, 2]}
+
+
+def test_a_damaged_table_of_weights_is_named(tmp_path):
+    parts = make_parts(tmp_path)
+    parts.write("p0", pack({"a": "ok"}, 0))
+    broken = tmp_path / "parts" / "00000001-p0.weights.parquet"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="00000001-p0.weights.parquet is damaged"):
+        parts.merged("weights")
+    assert read_kind(parts, "curves") == {"a": [0.0, 0.0]}
 
 
 def test_one_damaged_part_is_named(tmp_path):
@@ -147,7 +189,7 @@ def test_many_packs_are_merged_and_nothing_that_is_read_changes(tmp_path, monkey
     assert len(list((tmp_path / "merging" / "parts").glob("*.parquet"))) < 60
     for parts in (merging, plain):
         parts.compact()
-    for kind in ("trials", "curves", "layers"):
+    for kind in SCHEMAS:
         name = f"{kind}.parquet"
         assert (tmp_path / "merging" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     assert list((tmp_path / "merging" / "parts").iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from mdlray.tables import Store, load
 from mdlray.tables.front import front_table
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, WEIGHTS
 
 
 def curve(row, epoch=1):
@@ -25,14 +25,33 @@ def test_a_pack_lies_where_the_design_says(tmp_path, make_row):
     store.compact()
     store.write_front(front_table(store.read_trials()))
     store.write_manifest({"sweep": "made"})
-    names = {"trials.parquet", "curves.parquet", "layers.parquet", "front.parquet", "manifest.json", "models", "parts"}
+    names = {"trials.parquet", "curves.parquet", "layers.parquet", "weights.parquet"}
+    names |= {"front.parquet", "manifest.json", "models", "parts"}
     assert set(os.listdir(tmp_path)) == names
     assert store.read_manifest() == {"sweep": "made"}
     pd.testing.assert_frame_equal(pd.read_parquet(store.front_path), front_table(load(tmp_path)))
-    for path in (store.trials_path, store.curves_path, store.layers_path, store.front_path, store.manifest_path):
+    for path in (store.trials_path, store.curves_path, store.layers_path, store.weights_path):
+        assert path.exists()
+    for path in (store.front_path, store.manifest_path):
         assert path.exists()
     for path in (store.figures_folder, store.report_path):
         assert path.parent == tmp_path
+
+
+def test_weights_come_back_as_they_were_compacted_or_not(tmp_path, make_row):
+    store, row = Store(tmp_path), make_row()
+    about = {"trial_id": row["trial_id"], "layer": "hidden_1.weight", "num_zero": 7, "low": -0.5, "high": 0.5}
+    before = about | {"moment": "before_last_pruning", "epoch": 74.5, "counts": list(range(64))}
+    trained = about | {"moment": "trained", "epoch": 100.0, "counts": [10**12, *[0] * 63]}
+    store.write_pack("p0", [row], [], [], {}, [trained, before])
+    for _ in range(2):
+        read = store.read_weights()
+        assert list(read.columns) == WEIGHTS.names
+        rows = [one | {"counts": list(one["counts"])} for one in read.to_dict("records")]
+        assert rows == [before, trained]
+        store.compact()
+    with pytest.raises(ValueError, match="weights of trial .*, but no row of it"):
+        store.write_pack("p1", [make_row(seed=1)], [], [], {}, [trained])
 
 
 def test_a_store_that_never_was_is_empty(tmp_path):
@@ -40,6 +59,7 @@ def test_a_store_that_never_was_is_empty(tmp_path):
     assert store.status_by_trial() == {} and not store.has_results() and store.read_manifest() == {}
     assert list(store.read_trials().columns) == TRIALS.names and len(store.read_trials()) == 0
     assert list(store.read_layers().columns) == LAYERS.names
+    assert list(store.read_weights().columns) == WEIGHTS.names
     store.compact()
     store.clean()
     assert not (tmp_path / "none").exists()

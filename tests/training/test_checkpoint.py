@@ -63,6 +63,22 @@ def test_from_any_checkpoint_the_rest_is_the_same_to_the_bit(optimizer: str, epo
     assert len(later) == 8 - epochs
 
 
+def test_histograms_from_before_the_interruption_are_kept() -> None:
+    """The last pruning is in epoch 7: what is known of it after epoch 8 comes from the checkpoint alone."""
+    undisturbed, blobs = whole()
+    again = run_pack(pack(), SITE, checkpoint=blobs[-1])
+    before = [row for row in again.weights if row["moment"] == "before_last_pruning"]
+    assert before and {row["epoch"] for row in before} == {7.0}
+    assert again.weights == undisturbed.weights
+
+
+def test_a_checkpoint_of_an_older_state_is_refused() -> None:
+    blob = whole()[1][-1]
+    result = run_pack(pack(), SITE, checkpoint=b"mdlray-pack-1\n" + blob[len(MAGIC) :])
+    assert "or one of another version of mdlray" in result.notes[0]
+    assert without_times(replace(result, notes=[])) == whole()[0]
+
+
 def test_nothing_is_saved_before_it_is_time() -> None:
     blobs: list[bytes] = []
     result = run_pack(pack(), replace(SITE, checkpoint_seconds=600.0), save=blobs.append)
