@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, method_label
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report.series import method_label
 from mdlray.tables.front import front_table
 
 

@@ -14,6 +14,9 @@ NAMES = {
     "figures/accuracy_vs_edges_removed.svg",
     "figures/published_comparison.parquet",
     "figures/published_comparison.csv",
+    "figures/claims.parquet",
+    "figures/claims.csv",
+    "figures/paper_tables.md",
     "report.html",
 }
 
