@@ -1,53 +1,70 @@
-"""Tables into what people look at: figures, the comparison with printed results, and one page of HTML.
+"""Tables into what people look at: figures, the comparison with printed results, verdicts, and one page of HTML.
 
 figures/accuracy_vs_bytes.{png,svg}
 figures/accuracy_vs_edges_removed.{png,svg}
 figures/weights.{png,svg}                       where networks were pruned by magnitude with L1 and with L2
+figures/students.{png,svg}                      where there are students
 figures/published_comparison.{parquet,csv}      Baktash et al. 2019, where there are rows to compare
+figures/claims.{parquet,csv}                    what they claim, cell by cell, tested on our rows and on theirs
+figures/paper_tables.md                         their Tables 1 to 6 with ours in them, and the verdicts, for people
 report.html                                     all of it, self-contained
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report import paper_tables
+from mdlray.report.claims import judge
+from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report.joined import joined, joined_curves
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
 from mdlray.report.published import compare
+from mdlray.report.students import has_students, students
 from mdlray.report.weights import weight_pictures
-from mdlray.tables import Store, load
+from mdlray.tables import Store
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.front import front_table
 from mdlray.tables.store import FIGURES, REPORT
 
 __all__ = ["write_report"]
 
+_CAPTIONS = {
+    "accuracy_vs_bytes": "Test accuracy over compressed size",
+    "accuracy_vs_edges_removed": "Test accuracy over edges removed",
+    "weights": "Weights around the last pruning step",
+    "students": "Students, round after round",
+}
 
-def write_report(folder: str | Path) -> list[Path | str]:
+
+def write_report(folder: str | Path, others: Sequence[str | Path] = ()) -> list[Path | str]:
     """Draw and write everything for the sweep in `folder` from the rows it has now; returns the files written.
 
-    Raises FileNotFoundError for a folder without results, ValueError for a damaged table or a newer row version.
+    Rows of the `others` take part as if they were this sweep's; a trial that several have counts once. Nothing is
+    written into those. Raises FileNotFoundError for a folder without results, ValueError for a damaged table or a newer
+    row version.
     """
-    trials, store = load(folder), Store(folder)
-    front, comparison = front_table(trials), compare(trials)
+    folders = [folder, *others]
+    trials, source = joined(folders)
+    store, front, comparison, claims = Store(folder), front_table(trials), compare(trials), judge(trials)
     pictures = {
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
     }
     pictures |= weight_pictures(trials, store.read_weights())
+    if has_students(trials):
+        pictures["students"] = students(trials, joined_curves(folders, trials, source))
     files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}.svg": picture.svg for name, picture in pictures.items()}
-    arrow = pa.Table.from_pandas(comparison, preserve_index=False)
-    files[f"{FIGURES}/published_comparison.parquet"] = parquet_bytes(arrow)
-    files[f"{FIGURES}/published_comparison.csv"] = comparison.to_csv(index=False, float_format="%.10g").encode()
-    captions = {
-        "Test accuracy over compressed size": pictures["accuracy_vs_bytes"].png,
-        "Test accuracy over edges removed": pictures["accuracy_vs_edges_removed"].png,
-    }
-    if "weights" in pictures:
-        captions["Weights around the last pruning step"] = pictures["weights"].png
-    files[REPORT] = _page(store, trials, front, comparison, captions).encode()
+    for name, frame in (("published_comparison", comparison), ("claims", claims)):
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+        files[f"{FIGURES}/{name}.parquet"] = parquet_bytes(arrow)
+        files[f"{FIGURES}/{name}.csv"] = frame.to_csv(index=False, float_format="%.10g").encode()
+    files[f"{FIGURES}/paper_tables.md"] = paper_tables.markdown(comparison, claims).encode()
+    names = [Store(other).name for other in others]
+    files[REPORT] = _page(store, names, trials, front, comparison, claims, pictures).encode()
     return store.write_report(files)
 
 
@@ -58,19 +75,24 @@ def _question(store: Store) -> str:
 
 
 def _page(
-    store: Store, trials: pd.DataFrame, front: pd.DataFrame, comparison: pd.DataFrame, pictures: dict[str, bytes]
+    store: Store,
+    others: Sequence[str],
+    trials: pd.DataFrame,
+    front: pd.DataFrame,
+    comparison: pd.DataFrame,
+    claims: pd.DataFrame,
+    pictures: dict[str, Picture],
 ) -> str:
     failed = trials[trials["status"] == "failed"]
     numbers = trials["status"].value_counts().reindex(["ok", "stopped", "failed"], fill_value=0)
     counts = ", ".join(f"{count:,} {status}" for status, count in numbers.items() if count or status != "stopped")
     best = front[front["on_front"]]
-    above = int(comparison["at_or_above"].sum())
-    name = store.name
+    beside = f" With the rows of {', '.join(others)}." if others else ""
     return page(
-        title=name,
+        title=store.name,
         question=_question(store),
-        summary=f"{len(trials):,} trials: {counts}; {len(front):,} settings, {len(best):,} of them on a front.",
-        pictures=pictures,
+        summary=f"{len(trials):,} trials: {counts}; {len(front):,} settings, {len(best):,} of them on a front.{beside}",
+        pictures={_CAPTIONS[name]: picture.png for name, picture in pictures.items()},
         tables=[
             (
                 "Front",
@@ -78,13 +100,24 @@ def _page(
                 "± is one standard deviation over seeds. Test accuracy is reported, and decides nothing.",
                 table(best, FRONT_COLUMNS),
             ),
-            (
-                "Beside Baktash et al. 2019",
-                f"Test accuracy of the decoded networks beside the printed one (arXiv:1910.11144): {above} of "
-                f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
-                "one cell, mean validation accuracy has chosen. The printed networks are not quantized.",
-                table(comparison, COMPARISON_COLUMNS),
-            ),
+            *_printed_results(comparison, claims),
             ("Failed trials", "They are in no figure and no mean.", table(failed, FAILED_COLUMNS)),
         ],
     )
+
+
+def _printed_results(comparison: pd.DataFrame, claims: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """What the page says of Baktash et al. 2019: all cells, their own tables, the verdicts."""
+    above = int(comparison["at_or_above"].sum())
+    note = (
+        f"Test accuracy of the decoded networks beside the printed one (arXiv:1910.11144): {above} of "
+        f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
+        "one cell, mean validation accuracy has chosen. The printed networks are not quantized."
+    )
+    sections = [("Beside Baktash et al. 2019", note, table(comparison, COMPARISON_COLUMNS))]
+    for heading, texts in paper_tables.paper_tables(comparison):
+        sections.append((heading, paper_tables.NOTE, table(texts, paper_tables.as_columns(texts))))
+    for heading, says, texts in paper_tables.verdict_lines(claims):
+        note = f"{says} {paper_tables.CLAIMS_NOTE}"
+        sections.append((heading, note, table(texts, paper_tables.as_columns(texts))))
+    return sections

@@ -1,4 +1,7 @@
-"""`python -m mdlray.report FOLDER`: figures and report.html of one sweep. Exit codes: 0 written, 2 bad input."""
+"""`python -m mdlray.report FOLDER [--with OTHER]…`: figures and report.html of one sweep, written into FOLDER.
+
+Exit codes: 0 written, 2 bad input.
+"""
 
 from typing import Annotated
 
@@ -7,13 +10,17 @@ import typer
 
 def main(
     folder: Annotated[str, typer.Argument(help="A sweep's results, here or s3://bucket/prefix/NAME.")],
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Results of another sweep whose rows take part; may be given again."),
+    ] = None,
 ) -> None:
-    """Draw the figures of a sweep and write its report.html, from the rows it has now."""
+    """Draw the figures of a sweep and write its report.html, from the rows it and those --with it have now."""
     # Only now: --help need not wait for matplotlib.
     from mdlray.report import write_report
 
     try:
-        written = write_report(folder)
+        written = write_report(folder, others or [])
     except (OSError, ValueError) as reason:
         typer.echo(f"mdlray.report: {reason}", err=True)
         raise typer.Exit(2) from reason

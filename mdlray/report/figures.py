@@ -3,10 +3,12 @@
 Test accuracy where labels are true; training accuracy where some are random, because there the question is what a
 network of that size can still memorize, and test accuracy only tells how many labels were true.
 
-One panel per task and architecture that has rows, one color and marker per way of pruning; a point is a cell (mean over
-its seeds, bars of one standard deviation), a line joins cells that differ in their pruning ratio only. Ringed cells are
-on the front of their task. Behind, dashed and pale: the printed accuracies of Baktash et al. 2019 with their standard
-deviation; they have no bytes, so they stand in the second figure only. Colors: Okabe & Ito 2008, safe for all eyes.
+A point is a cell (mean over its seeds, bars of one standard deviation), a line joins cells that differ in their pruning
+ratio only. Over bytes, a panel is a task, and a series a way of pruning a network or a family of networks; where a
+series has too many settings for lines (convolutions, widths, a search), its line is its front. Over edges, a panel is a
+task and an architecture that something was removed from. Ringed cells are on the front of their task. Behind, dashed
+and pale: the printed accuracies of Baktash et al. 2019 with their standard deviation; they have no bytes, so they stand
+in the second figure only. Students are in neither (`mdlray.report.students`).
 
 Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
 """
@@ -28,28 +30,29 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from mdlray.report.published import published_accuracy, published_method
+from mdlray.report.series import METHOD_STYLES, method_label, series_labels
+from mdlray.report.series import styles as styles_of
+from mdlray.tables.front import pareto_mask
+
+TASK = ["label_randomization_fraction", "pixel_randomization", "split", "dataset"]
+"""Columns that a panel over bytes has one value of, in the order of the panels."""
 
 PANEL = ["label_randomization_fraction", "pixel_randomization", "architecture", "split", "dataset"]
-"""Columns that a panel has one value of, in the order of the panels."""
+"""The same for a panel over edges removed."""
 
-_SERIES = ["regularizer", "regularizer_strength", "pruning_scope", "quantization_levels", "optimizer", "learning_rate"]
-_SERIES += ["num_epochs", "batch_size", "dropout"]
+_SERIES = ["architecture", "regularizer", "regularizer_strength", "pruning_scope", "quantization_levels", "optimizer"]
+_SERIES += ["learning_rate", "num_epochs", "batch_size", "dropout"]
 
-_STYLES = {
-    "Mag-L2": ("#0072B2", "o"),
-    "Mag-L1": ("#D55E00", "s"),
-    "OBD": ("#009E73", "^"),
-    "none": ("#000000", "D"),
-    "Mag": ("#56B4E9", "v"),
-}
-_FURTHER_STYLES = [("#CC79A7", "P"), ("#E69F00", "X"), ("#8C564B", "<"), ("#7F7F7F", ">")]
+_MOST_LINES = 4
+"""A series with more settings than that has one line, its front."""
+
 _PUBLISHED_LABELS = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
 
 _TICKS_PERCENT = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99)
 _LARGEST_RATIO = 0.99999
 """Where a network without any edge is drawn: the axis has no place for it."""
 
-_LOOK: dict[Any, Any] = {
+LOOK: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.spines.top": False,
@@ -70,14 +73,6 @@ class Picture:
     svg: bytes
 
 
-def method_label(method: str, regularizer: str) -> str:
-    """What a way of pruning is called in figures, e.g. `Mag-L2`."""
-    if method in ("none", "obd"):
-        return {"none": "none", "obd": "OBD"}[method]
-    name = "Mag" if method == "magnitude" else method
-    return name if regularizer == "none" else f"{name}-{regularizer.upper()}"
-
-
 def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
     """Accuracy (percent) over compressed bytes (logarithmic), from a table of `front_table`."""
 
@@ -95,7 +90,10 @@ def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes_text(value)))
 
-    return _draw(front, "Accuracy and compressed size", "compressed size (bytes)", place, dress, published=False)
+    cells = _measured(front)
+    cells = cells.assign(label=series_labels(cells))
+    title, x_label = "Accuracy and compressed size", "compressed size (bytes)"
+    return _draw(cells, TASK, title, x_label, place, dress, published=False)
 
 
 def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
@@ -112,7 +110,16 @@ def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 10**-value):.4g}"))
         axes.tick_params(axis="x", labelsize=8)
 
-    return _draw(front, "Accuracy and edges removed", "edges removed (%)", place, dress, published=True)
+    cells = _measured(front)
+    # A width that nothing was ever removed from would be a panel with a single point.
+    cells = cells[cells["architecture"].isin(cells["architecture"][cells["method"] != "none"])]
+    cells = cells.assign(label=[method_label(*way) for way in zip(cells["method"], cells["regularizer"], strict=True)])
+    return _draw(cells, PANEL, "Accuracy and edges removed", "edges removed (%)", place, dress, published=True)
+
+
+def _measured(front: pd.DataFrame) -> pd.DataFrame:
+    cells = front.dropna(subset=["test_accuracy_mean", "compressed_bytes_mean"])
+    return cells[cells["student_round"] == 0]
 
 
 def _edges_place(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -121,7 +128,8 @@ def _edges_place(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _draw(
-    front: pd.DataFrame,
+    cells: pd.DataFrame,
+    panel: list[str],
     title: str,
     x_label: str,
     place: Callable[[pd.DataFrame], npt.NDArray[np.float64]],
@@ -129,11 +137,9 @@ def _draw(
     *,
     published: bool,
 ) -> Picture:
-    cells = front.dropna(subset=["test_accuracy_mean", "compressed_bytes_mean"])
-    cells = cells.assign(label=[method_label(*way) for way in zip(cells["method"], cells["regularizer"], strict=True)])
-    panels = list(cells.groupby(PANEL)) if len(cells) else []
-    styles = _styles(cells["label"])
-    with matplotlib.rc_context(_LOOK):
+    panels = list(cells.groupby(panel)) if len(cells) else []
+    styles = styles_of(cells["label"])
+    with matplotlib.rc_context(LOOK):
         num_columns = max(1, min(4, len(panels), cells["dataset"].nunique()))
         num_rows = max(1, -(-len(panels) // num_columns))
         width, height = max(3.1 * num_columns + 0.4, 5.6), 2.6 * num_rows + 1.1
@@ -141,32 +147,43 @@ def _draw(
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=12, fontweight="bold")
         if not panels:
-            figure.text(0.5, 0.5, "no trial has come to its end yet", ha="center", va="center", color="#777777")
+            figure.text(0.5, 0.5, "nothing to draw here yet", ha="center", va="center", color="#777777")
         drawn: set[str] = set()
         for number, (_, group) in enumerate(panels):
             axes = figure.add_subplot(num_rows, num_columns, number + 1)
-            axes.set_title(_panel_title(group.iloc[0], many_splits=cells["split"].nunique() > 1))
+            many_splits = cells["split"].nunique() > 1
+            axes.set_title(panel_title(group.iloc[0], many_splits=many_splits, network="architecture" in panel))
             if published:
                 drawn |= _draw_published(axes, group, styles)
-            _draw_cells(axes, group, place(group), styles)
+            _draw_cells(axes, group, place(group), styles, with_fronts=not published)
             dress(axes, group)
             if number % num_columns == 0 or num_columns == 1 or _shown(group) == "train":
                 axes.set_ylabel({"train": "training accuracy (%)", "test": "test accuracy (%)"}[_shown(group)])
             if number >= len(panels) - num_columns:
                 axes.set_xlabel(x_label)
         _draw_legend(figure, cells, styles, drawn)
-        # A very tall figure must stay below the 2^16 pixels that Agg can draw.
-        return Picture(_saved(figure, "png", dpi=min(150.0, 60_000 / height)), _saved(figure, "svg", dpi=72.0))
+        return picture_of(figure)
 
 
 def _draw_cells(
-    axes: Axes, group: pd.DataFrame, x: npt.NDArray[np.float64], styles: Mapping[str, tuple[str, str]]
+    axes: Axes,
+    group: pd.DataFrame,
+    x: npt.NDArray[np.float64],
+    styles: Mapping[str, tuple[str, str]],
+    *,
+    with_fronts: bool,
 ) -> None:
     accuracy = f"{_shown(group)}_accuracy"
     cells = group.assign(x=x, y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
-    for (label, *_), series in cells.groupby(["label", *_SERIES]):
-        if len(series) > 1:
-            line = series.sort_values("pruning_ratio")
+    for label, series in cells.groupby("label"):
+        settings = [setting for _, setting in series.groupby(_SERIES)]
+        if with_fronts and ((series["method"] == "none").all() or len(settings) > _MOST_LINES):
+            # Of memorized labels validation knows nothing.
+            judged = "train" if _shown(group) == "train" else "validation"
+            front = series[pareto_mask(series[f"{judged}_accuracy_mean"], series["x"])]
+            settings = [front.sort_values("x").assign(pruning_ratio=0.0)]
+        for setting in settings:
+            line = setting.sort_values(["pruning_ratio", "x"])
             axes.plot(line["x"], line["y"], color=styles[str(label)][0], linewidth=1.3, alpha=0.8, zorder=3)
     for label, series in cells.groupby("label"):
         color, marker = styles[str(label)]
@@ -195,7 +212,7 @@ def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[
     labels = set()
     for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
         label = _PUBLISHED_LABELS[str(name)]
-        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), _pale(styles.get(label, _STYLES[label])[0])
+        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), _pale(styles.get(label, METHOD_STYLES[label])[0])
         mean = curve["published_accuracy_percent_mean"].to_numpy()
         std = curve["published_accuracy_percent_std"].to_numpy()
         axes.fill_between(x, mean - std, mean + std, color=color, alpha=0.35, linewidth=0, zorder=1)
@@ -209,8 +226,8 @@ def _draw_legend(
 ) -> None:
     names = {"none": "none (not pruned)"}
     entries = [Line2D([], [], color=c, marker=m, markersize=5, label=names.get(k, k)) for k, (c, m) in styles.items()]
-    for label in sorted(published, key=list(_STYLES).index):
-        color = _pale(_STYLES[label][0])
+    for label in sorted(published, key=list(METHOD_STYLES).index):
+        color = _pale(METHOD_STYLES[label][0])
         entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, Baktash et al. 2019"))
     if cells["on_front"].any():
         ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
@@ -222,8 +239,9 @@ def _draw_legend(
         figure.legend(handles=entries, loc="outside lower center", ncols=num_columns, frameon=False, fontsize=8.5)
 
 
-def _panel_title(cell: "pd.Series[Any]", *, many_splits: bool) -> str:
-    lines = [f"{cell['dataset']}, {cell['architecture']}".replace("_", " ")]
+def panel_title(cell: "pd.Series[Any]", *, many_splits: bool, network: bool) -> str:
+    """The task of this cell as a title of a line or two, with its network or without."""
+    lines = [", ".join([cell["dataset"], cell["architecture"]] if network else [cell["dataset"]]).replace("_", " ")]
     labels, pixels = cell["label_randomization_fraction"], cell["pixel_randomization"]
     remarks = [
         f"{100 * labels:.4g} % random labels" if labels > 0 else "",
@@ -232,14 +250,6 @@ def _panel_title(cell: "pd.Series[Any]", *, many_splits: bool) -> str:
     ]
     lines += [", ".join(filter(None, remarks))] if any(remarks) else []
     return "\n".join(lines)
-
-
-def _styles(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Color and marker of every label; known ones keep theirs in every figure."""
-    found = set(labels)
-    known = {label: style for label, style in _STYLES.items() if label in found}
-    others = sorted(found - set(known))
-    return known | {label: _FURTHER_STYLES[n % len(_FURTHER_STYLES)] for n, label in enumerate(others)}
 
 
 def _pale(color: str) -> tuple[float, float, float]:
@@ -252,6 +262,12 @@ def _bytes_text(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g} {unit}"
     return f"{value:.3g}"
+
+
+def picture_of(figure: Figure) -> Picture:
+    """The figure as files; a very tall one is kept below the 2^16 pixels that Agg can draw."""
+    dpi = min(150.0, 60_000 / figure.get_figheight())
+    return Picture(_saved(figure, "png", dpi=dpi), _saved(figure, "svg", dpi=72.0))
 
 
 def _saved(figure: Figure, kind: str, dpi: float) -> bytes:

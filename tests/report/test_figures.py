@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, method_label
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
 from mdlray.tables.front import front_table
 
 
@@ -20,22 +20,6 @@ def size_in_pixels(png):
 
 def num_panels(svg):
     return sum(1 for node in ElementTree.fromstring(svg).iter() if node.get("id", "").startswith("axes_"))
-
-
-@pytest.mark.parametrize(
-    ("way", "label"),
-    [
-        (("magnitude", "l2"), "Mag-L2"),
-        (("magnitude", "l1"), "Mag-L1"),
-        (("magnitude", "none"), "Mag"),
-        (("obd", "l2"), "OBD"),
-        (("none", "l1"), "none"),
-        (("hashing", "none"), "hashing"),
-        (("hashing", "l2"), "hashing-L2"),
-    ],
-)
-def test_labels(way, label):
-    assert method_label(*way) == label
 
 
 def test_one_panel_per_task_and_architecture_that_has_rows(draw, make_row, as_trials):
@@ -90,3 +74,34 @@ def test_printed_curves_stand_behind_edges_of_the_same_task_only(make_row, as_tr
 def test_many_panels_stay_below_what_can_be_drawn(make_row, as_trials):
     rows = [make_row({"data.label_randomization_fraction": n / 40}) for n in range(40)]
     assert max(size_in_pixels(accuracy_vs_bytes(front_table(as_trials(rows))).png)) < 2**16
+
+
+def widths(make_row, num):
+    none = {"compression.method": "none", "compression.pruning_ratio": 0.0}
+    return [
+        make_row(none | {"model.hidden_units": (5 * n,)}, compressed_bytes=100 * n, validation_accuracy=0.5 + n / 100)
+        for n in range(1, num + 1)
+    ]
+
+
+def test_many_networks_of_a_task_share_a_panel_over_bytes(make_row, as_trials):
+    families = [
+        make_row({"model.hidden_units": (30,)}),
+        make_row({"compression.method": "obd"}),
+        *widths(make_row, 12),
+    ]
+    front = front_table(as_trials(families))
+    assert num_panels(accuracy_vs_bytes(front).svg) == 1
+    # Only two of the networks were pruned at all.
+    assert num_panels(accuracy_vs_edges_removed(front).svg) == 2
+
+
+def test_students_are_not_drawn_among_the_pruned(draw, make_row, as_trials):
+    plain = {"compression.method": "none", "compression.pruning_ratio": 0.0}
+    student = plain | {"student.round": 1}
+    rows = [make_row(), *widths(make_row, 2)]
+    assert (
+        draw(front_table(as_trials([*rows, make_row(student, test_accuracy=0.2)]))).svg
+        == draw(front_table(as_trials(rows))).svg
+    )
+    assert num_panels(draw(front_table(as_trials([make_row(student)]))).svg) == 0

@@ -1,5 +1,7 @@
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from mdlray.report import write_report
 from mdlray.tables import Store
 
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruning"
 NAMES = {
     "figures/accuracy_vs_bytes.png",
     "figures/accuracy_vs_bytes.svg",
@@ -14,6 +17,9 @@ NAMES = {
     "figures/accuracy_vs_edges_removed.svg",
     "figures/published_comparison.parquet",
     "figures/published_comparison.csv",
+    "figures/claims.parquet",
+    "figures/claims.csv",
+    "figures/paper_tables.md",
     "report.html",
 }
 
@@ -61,6 +67,52 @@ def test_the_command_writes_and_says_where(tmp_path, make_row):
     done = command(str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert {line.removeprefix(f"{tmp_path}/") for line in done.stdout.split()} == NAMES
+
+
+def test_rows_of_other_folders_take_part_and_their_folders_stay_as_they_are(tmp_path, make_row):
+    rows = [make_row({"seeds.initialization": seed}) for seed in range(3)]
+    Store(tmp_path / "a").write_pack("p0", rows[:2], [], [], {})
+    Store(tmp_path / "b").write_pack("p0", rows[1:], [], [], {})
+    done = command(str(tmp_path / "a"), "--with", str(tmp_path / "b"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pd.read_parquet(tmp_path / "a" / "figures" / "published_comparison.parquet")["num_trials"].tolist() == [3]
+    html = (tmp_path / "a" / "report.html").read_text()
+    assert "3 trials: 3 ok, 0 failed" in html and "With the rows of b." in html
+    assert not (tmp_path / "b" / "figures").exists() and not (tmp_path / "b" / "report.html").exists()
+    missing = command(str(tmp_path / "a"), "--with", str(tmp_path / "nothing"))
+    assert missing.returncode == 2 and "there are no results in" in missing.stderr
+
+
+def test_students_get_a_figure_with_curves_of_every_folder(tmp_path, make_row):
+    plain = {"compression.method": "none", "compression.pruning_ratio": 0.0}
+    first, student = make_row(plain), make_row(plain | {"student.round": 1})
+    for folder, row in (("a", first), ("b", student)):
+        blank = dict.fromkeys(["validation_nats_per_example", "train_accuracy", "validation_accuracy", "sparsity"])
+        point = {"trial_id": row["trial_id"], "epoch": 1, "train_nats_per_example": 0.5} | blank
+        Store(tmp_path / folder).write_pack("p0", [row], [point], [], {})
+    written = {path.relative_to(tmp_path / "a").as_posix() for path in write_report(tmp_path / "a", [tmp_path / "b"])}
+    assert written == NAMES | {"figures/students.png", "figures/students.svg"}
+    assert "Students, round after round" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_the_reference_rows_fill_the_tables_of_mnist(tmp_path):
+    shutil.copy(REFERENCE / "trials.parquet", tmp_path)
+    write_report(tmp_path)
+    tables = (tmp_path / "figures" / "paper_tables.md").read_text().split("## ")
+    filled = {
+        part.split(":")[0]: sum(
+            not line.split(" | ")[1].startswith("–")
+            for line in part.splitlines()
+            if line.startswith("| ") and "±" in line
+        )
+        for part in tables
+        if part.startswith("Table ")
+    }
+    assert filled == {"Table 1": 14, "Table 2": 0, "Table 3": 14, "Table 4": 0, "Table 5": 14, "Table 6": 0}
+    claims = pd.read_parquet(tmp_path / "figures" / "claims.parquet")
+    tested = claims[claims["verdict"] != "not tested"]
+    assert set(tested["claim"]) == {"H2", "H3"} and (tested["first_num_runs"] == 5).all()
+    assert pd.read_csv(tmp_path / "figures" / "claims.csv")["verdict"].tolist() == claims["verdict"].tolist()
 
 
 def test_bad_input_is_exit_code_2_with_the_way_out(tmp_path):

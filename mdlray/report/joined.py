@@ -1,0 +1,39 @@
+"""Rows of several folders as one table: a sweep's own, and those of others that its report may see as well.
+
+A trial that several folders have counts once: an ok row before a stopped one, that before a failed one, and of equals
+that of the folder named first.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from mdlray.tables import Store, load
+
+_ORDER = {"ok": 0, "stopped": 1, "failed": 2}
+
+
+def joined(folders: Sequence[str | Path]) -> tuple[pd.DataFrame, "pd.Series[int]"]:
+    """The rows of all folders, each trial once, and for each row the number of the folder that it is from.
+
+    Raises what `mdlray.load` raises for any of the folders.
+    """
+    tables = [load(folder) for folder in folders]
+    if len(tables) == 1:
+        return tables[0], pd.Series(0, index=tables[0].index)
+    rows = pd.concat(tables, ignore_index=True)
+    source = pd.Series([number for number, table in enumerate(tables) for _ in range(len(table))], dtype="int64")
+    # Stable: of equals the first folder's stays in front.
+    best_first = rows["status"].map(_ORDER).sort_values(kind="stable").index
+    kept = rows.loc[best_first, "trial_id"].drop_duplicates().index.sort_values()
+    return rows.loc[kept].reset_index(drop=True), source.loc[kept].reset_index(drop=True)
+
+
+def joined_curves(folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
+    """The curves of these rows of `joined`, each from the folder that its row is from."""
+    found = []
+    for number, folder in enumerate(folders):
+        curves = Store(folder).read_curves()
+        found.append(curves[curves["trial_id"].isin(trials["trial_id"][source == number])])
+    return pd.concat(found, ignore_index=True)

@@ -1,0 +1,122 @@
+"""The comparison with Baktash et al. 2019 in the layout of their Tables 1 to 6, and the verdicts, as text for people.
+
+One table per printed method and number of hidden units, a line per fraction of edges removed, a column per data set:
+our mean ± standard deviation of the test accuracy in percent (with the number of repetitions where it is not 5), a
+slash, the printed one. A dash stands where there is no row. The split is theirs (`study`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mdlray.report.claims import CLAIMS, SPLIT, sentence
+from mdlray.report.page import Column
+from mdlray.report.published import PRINTED_RUNS, published_accuracy
+
+_DATASETS = {
+    "mnist": "MNIST",
+    "mnist_background_images": "background images",
+    "mnist_background_random": "background random",
+    "mnist_rotation": "rotation",
+}
+_METHODS = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
+
+NOTE = (
+    "Test accuracy in percent, mean ± standard deviation over seeds: here (decoded from the compressed file; n where "
+    f"it is not {PRINTED_RUNS}) / printed (not quantized). A dash: no rows."
+)
+CLAIMS_NOTE = (
+    "Welch's two-sided t-test on test accuracies, p after Holm over all cells of the claim, at 5 %; beside it the "
+    "exact permutation p, not adjusted, which decides nothing. The last columns ask the same of the printed means."
+)
+
+
+def paper_tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Tables 1 to 6 from a table of `published.compare`: heading, and texts by line and column."""
+    ours = comparison[comparison["split"] == SPLIT]
+    key = ["table", "dataset", "pruning_ratio"]
+    measured = ["test_accuracy_percent_mean", "test_accuracy_percent_std", "num_trials"]
+    cells = published_accuracy().merge(ours[[*key, *measured]], on=key, how="left")
+    cells["text"] = [_cell(row) for row in cells.to_dict("records")]
+    tables = []
+    for number, table in cells.groupby("table"):
+        first = table.iloc[0]
+        units = first["architecture"].removeprefix("dense-")
+        wide = table.pivot(index="edges_removed_percent", columns="dataset", values="text").fillna("–")
+        wide = wide.sort_index().reindex(columns=list(_DATASETS), fill_value="–").rename(columns=_DATASETS)
+        wide.insert(0, "edges removed (%)", [f"{percent:g}" for percent in wide.index])
+        tables.append((f"Table {number}: {_METHODS[first['published_method']]}, {units} hidden units", wide))
+    return tables
+
+
+def as_columns(table: pd.DataFrame) -> list[Column]:
+    """Columns of a table of texts for `page.table`."""
+
+    def text_of(name: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda row: str(row[name])
+
+    return [(name, text_of(name), True) for name in table.columns]
+
+
+def verdict_lines(claims: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Per claim its heading, what it comes to (here and in print), and its cells as texts, from `claims.judge`."""
+    found = []
+    for claim, statement in CLAIMS.items():
+        cells = claims[claims["claim"] == claim]
+        says = f"Here {sentence(cells)} In print {sentence(cells, 'published_')}"
+        found.append((f"{claim}: {statement}", says, pd.DataFrame([_line(c) for c in cells.to_dict("records")])))
+    return found
+
+
+def markdown(comparison: pd.DataFrame, claims: pd.DataFrame) -> str:
+    """All of it as Markdown."""
+    parts = ["# Tables 1 to 6 of Baktash et al. 2019 (arXiv:1910.11144), from the rows here", NOTE]
+    for heading, table in paper_tables(comparison):
+        parts += [f"## {heading}", _markdown_table(table)]
+    parts += ["# What they claim, tested", CLAIMS_NOTE]
+    for heading, says, cells in verdict_lines(claims):
+        parts += [f"## {heading}", says, _markdown_table(cells)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(row: Mapping[Any, Any]) -> str:
+    printed = f"{row['published_accuracy_percent_mean']:.2f} ± {row['published_accuracy_percent_std']:.2f}"
+    if pd.isna(row["test_accuracy_percent_mean"]):
+        return f"– / {printed}"
+    ours = f"{row['test_accuracy_percent_mean']:.2f}"
+    if not pd.isna(row["test_accuracy_percent_std"]):
+        ours += f" ± {row['test_accuracy_percent_std']:.2f}"
+    number = int(row["num_trials"])
+    return f"{ours}{'' if number == PRINTED_RUNS else f' (n={number})'} / {printed}"
+
+
+def _line(cell: Mapping[Any, Any]) -> dict[str, str]:
+    place = "–"
+    if not pd.isna(cell["pruning_ratio"]):
+        place = f"{100 * cell['pruning_ratio']:.6g} % removed"
+    elif not pd.isna(cell["num_bytes"]):
+        place = f"{cell['num_bytes']:,.0f} bytes"
+    first, second = (_METHODS.get(cell[side], cell[side]) for side in ("first", "second"))
+    return {
+        "data set": _DATASETS[cell["dataset"]],
+        "network": cell["architecture"] or "–",
+        "asked": f"{first} {cell['expected']} than {second}",
+        "at": place,
+        "difference (points)": _known(cell["difference_percent"], "+.2f"),
+        "p (Holm)": _known(cell["holm_p"], ".2g"),
+        "p (permutation)": _known(cell["permutation_p"], ".2g"),
+        "verdict": cell["verdict"],
+        "printed difference": _known(cell["published_difference_percent"], "+.2f"),
+        "printed p (Holm)": _known(cell["published_holm_p"], ".2g"),
+        "printed verdict": cell["published_verdict"],
+    }
+
+
+def _known(value: float, form: str) -> str:
+    return "–" if pd.isna(value) else f"{value:{form}}"
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    lines: Sequence[Sequence[str]] = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
