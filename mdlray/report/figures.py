@@ -212,7 +212,7 @@ def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[
     labels = set()
     for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
         label = _PUBLISHED_LABELS[str(name)]
-        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), _pale(styles.get(label, METHOD_STYLES[label])[0])
+        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), pale(styles.get(label, METHOD_STYLES[label])[0])
         mean = curve["published_accuracy_percent_mean"].to_numpy()
         std = curve["published_accuracy_percent_std"].to_numpy()
         axes.fill_between(x, mean - std, mean + std, color=color, alpha=0.35, linewidth=0, zorder=1)
@@ -227,7 +227,7 @@ def _draw_legend(
     names = {"none": "none (not pruned)"}
     entries = [Line2D([], [], color=c, marker=m, markersize=5, label=names.get(k, k)) for k, (c, m) in styles.items()]
     for label in sorted(published, key=list(METHOD_STYLES).index):
-        color = _pale(METHOD_STYLES[label][0])
+        color = pale(METHOD_STYLES[label][0])
         entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, Baktash et al. 2019"))
     if cells["on_front"].any():
         ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
@@ -252,7 +252,7 @@ def panel_title(cell: "pd.Series[Any]", *, many_splits: bool, network: bool) -> 
     return "\n".join(lines)
 
 
-def _pale(color: str) -> tuple[float, float, float]:
+def pale(color: str) -> tuple[float, float, float]:
     red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
     return red, green, blue
 

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mdlray.report.figures import _LOOK, _STYLES, PANEL, Picture, _pale, _panel_title, _saved, method_label
+from mdlray.report.figures import LOOK, PANEL, Picture, pale, panel_title, picture_of
+from mdlray.report.series import METHOD_STYLES, method_label
 
 RATIO = 0.96
 """Of the printed figure; what is nearest to it is drawn."""
@@ -46,7 +47,7 @@ def weight_pictures(trials: pd.DataFrame, weights: pd.DataFrame) -> dict[str, Pi
     pair = chosen_pair(trials, weights)
     if pair is None:
         return {}
-    with matplotlib.rc_context(_LOOK):
+    with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(7.4, 3.5), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle("Weights of the first layer around the last pruning step", fontsize=12, fontweight="bold")
@@ -54,7 +55,7 @@ def weight_pictures(trials: pd.DataFrame, weights: pd.DataFrame) -> dict[str, Pi
         for axes, (_, trial) in zip(panels, pair.iterrows(), strict=True):
             _draw_trial(axes, trial, _first_layer(weights[weights["trial_id"] == trial["trial_id"]]))
         panels[0].set_ylabel(f"weights per {WIDTH:g}")
-        return {"weights": Picture(_saved(figure, "png", dpi=150.0), _saved(figure, "svg", dpi=72.0))}
+        return {"weights": picture_of(figure)}
 
 
 def _first_layer(weights: pd.DataFrame) -> pd.DataFrame:
@@ -66,9 +67,9 @@ def _first_layer(weights: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_trial(axes: Axes, trial: "pd.Series[Any]", weights: pd.DataFrame) -> None:
     label = method_label(trial["method"], trial["regularizer"])
-    color = _STYLES[label][0]
+    color = METHOD_STYLES[label][0]
     looks: dict[str, tuple[str, dict[str, Any]]] = {
-        "before_last_pruning": ("before", {"fill": True, "color": _pale(color), "alpha": 0.5, "linewidth": 0}),
+        "before_last_pruning": ("before", {"fill": True, "color": pale(color), "alpha": 0.5, "linewidth": 0}),
         "after_last_pruning": ("after", {"fill": True, "color": color, "linewidth": 0}),
         "trained": ("end of training", {"color": "#222222", "linewidth": 0.9}),
     }
@@ -77,7 +78,9 @@ def _draw_trial(axes: Axes, trial: "pd.Series[Any]", weights: pd.DataFrame) -> N
         if row["high"] > 0:
             heights, edges = _per_width(row)
             axes.stairs(heights, edges, label=f"{name}, epoch {row['epoch']:.4g}", **look)
-    axes.set_title(f"{label}, {100 * trial['pruning_ratio']:.4g} % removed\n{_panel_title(trial, many_splits=False)}")
+    axes.set_title(
+        f"{label}, {100 * trial['pruning_ratio']:.4g} % removed\n{panel_title(trial, many_splits=False, network=True)}"
+    )
     axes.set_xlabel(f"weight ({weights['layer'].iloc[0]})")
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8)
