@@ -5,10 +5,10 @@ network of that size can still memorize, and test accuracy only tells how many l
 
 A point is a cell (mean over its seeds, bars of one standard deviation), a line joins cells that differ in their pruning
 ratio only. Over bytes, a panel is a task, and a series a way of pruning a network or a family of networks; where a
-series has too many settings for lines (convolutions, widths, a search), its line is its front. Over edges, a panel is a
-task and an architecture that something was removed from. Ringed cells are on the front of their task. Behind, dashed
-and pale: the printed accuracies of Baktash et al. 2019 with their standard deviation; they have no bytes, so they stand
-in the second figure only. Students are in neither (`mdlray.report.students`).
+series has too many settings for lines (convolutions, widths, a search), its line is its front, and the other cells are
+pale. Over edges, a panel is a task and an architecture that something was removed from. Ringed cells are on the front
+of their task. Behind, dashed and pale: the printed accuracies of Baktash et al. 2019 with their standard deviation;
+they have no bytes, so they stand in the second figure only. Students are in neither (`mdlray.report.students`).
 
 Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
 """
@@ -88,7 +88,7 @@ def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
         ticks = [step * 10.0**power for power in range(13) for step in steps]
         axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes_text(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: bytes_text(value)))
 
     cells = _measured(front)
     cells = cells.assign(label=series_labels(cells))
@@ -176,17 +176,17 @@ def _draw_cells(
     accuracy = f"{_shown(group)}_accuracy"
     cells = group.assign(x=x, y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
     for label, series in cells.groupby("label"):
-        settings = [setting for _, setting in series.groupby(_SERIES)]
-        if with_fronts and ((series["method"] == "none").all() or len(settings) > _MOST_LINES):
+        color, marker = styles[str(label)]
+        lines = [setting.sort_values("pruning_ratio") for _, setting in series.groupby(_SERIES)]
+        if with_fronts and ((series["method"] == "none").all() or len(lines) > _MOST_LINES):
             # Of memorized labels validation knows nothing.
             judged = "train" if _shown(group) == "train" else "validation"
-            front = series[pareto_mask(series[f"{judged}_accuracy_mean"], series["x"])]
-            settings = [front.sort_values("x").assign(pruning_ratio=0.0)]
-        for setting in settings:
-            line = setting.sort_values(["pruning_ratio", "x"])
-            axes.plot(line["x"], line["y"], color=styles[str(label)][0], linewidth=1.3, alpha=0.8, zorder=3)
-    for label, series in cells.groupby("label"):
-        color, marker = styles[str(label)]
+            is_front = pareto_mask(series[f"{judged}_accuracy_mean"], series["x"])
+            behind, series = series[~is_front], series[is_front]
+            axes.scatter(behind["x"], behind["y"], s=9, color=color, marker=marker, linewidths=0, alpha=0.35, zorder=2)
+            lines = [series.sort_values("x")]
+        for line in lines:
+            axes.plot(line["x"], line["y"], color=color, linewidth=1.3, alpha=0.8, zorder=3)
         bars: dict[str, Any] = {"ecolor": color, "elinewidth": 1.0, "capsize": 2, "linestyle": "none", "zorder": 4}
         axes.errorbar(series["x"], series["y"], yerr=series["spread"], **bars)
         axes.scatter(series["x"], series["y"], s=16, color=color, marker=marker, linewidths=0, zorder=5)
@@ -257,7 +257,8 @@ def pale(color: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _bytes_text(value: float) -> str:
+def bytes_text(value: float) -> str:
+    """A number of bytes in three digits, e.g. `24.5 k`."""
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"{value / size:.3g} {unit}"
