@@ -1,0 +1,46 @@
+"""Is a HashedNet better than a small convolutional network of as many weights?
+
+Figure 1 of Baktash, Natale and Viennot (2019). HashedNet (Chen et al. 2015): 100 hidden units whose virtual weights
+share buckets by a seeded hash, compressed by 0 to 99.8 %. Convolutional networks of shapes along the front that the
+paper describes (`convnet_grid` looks at all shapes). `mdlray.protocol` says how both are trained.
+
+Added to the paper: inflation (Chen et al. 2015, §6), as many buckets behind wider virtual layers; and sizes in bytes.
+"""
+
+from mdlray.plan import Sweep, vary, vary_seeds
+from mdlray.protocol import COMPRESSION, CONVNETS, DATASETS, QUICK_COMPRESSION, QUICK_TRAINING, TRAINING, hashed
+from mdlray.spec import DataSpec, TrialSpec
+
+FRACTIONS = (1.0, 0.5, 0.1, 0.05, 0.03, 0.02, 0.01, 0.002)
+BUDGETS = (0.1, 0.01)
+INFLATIONS = (2, 4, 8)
+
+SWEEP = Sweep(
+    name="hashednet_vs_conv",
+    question="Is a HashedNet better than a small convolutional network of as many weights?",
+    base=TrialSpec(training=TRAINING, compression=COMPRESSION),
+    # With --dataset mnist the first 40 trials are the HashedNets, the next 40 the convolutional networks.
+    grids=tuple(
+        {"dataset": vary("data.dataset", *DATASETS), "setting": settings, "repetition": vary_seeds(5)}
+        for settings in (
+            tuple(hashed(100, fraction) for fraction in FRACTIONS),
+            CONVNETS,
+            tuple(hashed(100 * by, budget / by) for budget in BUDGETS for by in INFLATIONS),
+        )
+    ),
+    quick=Sweep(
+        name="hashednet_vs_conv",
+        question="The same on the 5,000 embedded digits, shorter.",
+        base=TrialSpec(data=DataSpec(dataset="mnist5k"), training=QUICK_TRAINING, compression=QUICK_COMPRESSION),
+        grids=(
+            {
+                "setting": (
+                    *(hashed(30, fraction) for fraction in (1.0, 0.1, 0.02)),
+                    hashed(120, 0.025),
+                    *(shape | {"training.num_epochs": 22} for shape in (CONVNETS[1], CONVNETS[4])),
+                ),
+                "repetition": vary_seeds(2),
+            },
+        ),
+    ),
+)
