@@ -79,7 +79,7 @@ def test_brain_damage_ranks_real_digits_weights_better_than_magnitude() -> None:
             for name, values in predicted.items():
                 values.append(float(saliencies[name][layer].view(-1)[position]))
     found = {name: float(spearmanr(values, measured).statistic) for name, values in predicted.items()}
-    assert found["obd"] > 0.8 and found["obd"] > found["magnitude"] + 0.1, found
+    assert found["obd"] > 0.7 and found["obd"] > found["magnitude"] + 0.1, found
 
 
 def test_examples_are_averaged_over_chunks() -> None:
