@@ -66,6 +66,14 @@ class Sweep:
     halving: Halving | None = None
     """Stop the worse members of a pack early; the default trains all to the end."""
 
+    def __post_init__(self) -> None:
+        options = [option for grid in self.grids for axis in grid.values() for option in axis]
+        if self.halving and (self.base.student.round or any(option.get("student.round") for option in options)):
+            raise ValueError(
+                f"sweep {self.name!r} has halving and students; a network that is stopped early has no students. "
+                "Leave out halving, or the axis student.round."
+            )
+
 
 @dataclass(frozen=True)
 class Pack:
@@ -201,7 +209,7 @@ def missing_packs(
 
 def work(spec: TrialSpec) -> float:
     """A trial's training effort: epochs times hidden units, the unit in which durations are compared."""
-    return spec.training.num_epochs * float(sum(spec.model.hidden_units) or 1)
+    return spec.num_epochs * float(sum(spec.network.hidden_units) or 1)
 
 
 def sweep_folder() -> Path:

@@ -3,7 +3,8 @@
 What the paper leaves open is our choice (results/LOG.md says how it was made): SGD with momentum 0.9, rate 0.1 falling
 along a cosine over 100 epochs of batches of 128; pruning in 74 steps from epoch 2 to 75 with c = 96, so that no step is
 large and the last quarter of the run is retraining; the strengths below. Convolutional networks are trained as the
-paper says: batches of 16, rate 1e-2, weight decay 1e-3, 30 epochs; momentum and cosine are ours there, too.
+paper says: batches of 16, rate 1e-2, weight decay 1e-3, 30 epochs; momentum and cosine are ours there, too. HashedNets
+have Adam with rate 1e-2 and the L2 penalty of the pruned networks, for all fractions.
 
 An option is the fields of a `TrialSpec` that it changes (`mdlray.plan.Option`).
 """
@@ -60,6 +61,11 @@ def hashed(units: int, bucket_fraction: float) -> Option:
         **dense(units),
         "model.family": "hashed",
         "model.bucket_fraction": bucket_fraction,
+        # A bucket's gradient sums over its virtual weights: SGD's largest stable rate falls with the fraction.
+        "training.optimizer": "adam",
+        "training.learning_rate": 1e-2,
+        "training.regularizer": "l2",
+        "training.regularizer_strength": 1e-3,
     }
 
 

@@ -3,7 +3,8 @@
 `run_pack` is an ordinary function: no Ray, no files but the data set. The accuracies of a row are those of the network
 that was decoded from its file; those before quantization are other columns (`trained_...`). A failure is a row: a
 member that diverged fails alone, anything else fails the pack, whose members then all carry the error. A member that
-was stopped early (`Site.halving`) goes the same way from where it was, pruned to its ratio at once.
+was stopped early (`Site.halving`) goes the same way from where it was, pruned to its ratio at once. Students
+(`mdlray.training.students`) are trained in stages after the networks they come from, each stage one stack.
 """
 
 import hashlib
@@ -16,33 +17,31 @@ from pathlib import Path
 
 import torch
 
-from mdlray import codec
-from mdlray.codec.stack import coded_network, stack_networks
-from mdlray.compression import Pruner, check_choices, get_saliency, quantize_stack
+from mdlray.compression import Pruner, check_choices, get_saliency
 from mdlray.data import Images, describe_images, find_dataset, find_reader, load_images
-from mdlray.models import get_family
+from mdlray.measure import Stack, failed_trials, measure
+from mdlray.models import Family, get_family
 from mdlray.plan import Halving, Pack, define
 from mdlray.registry import find
 from mdlray.spec import SPEC_VERSION, TrialSpec
 from mdlray.tables.pack import PackResult, failed_pack, join
-from mdlray.tables.schema import spec_columns
 from mdlray.training import (
     LEARNING_RATE_SCHEDULES,
     OPTIMIZERS,
     REGULARIZERS,
-    evaluate,
+    Examples,
+    State,
     fit,
     num_batches,
     place_splits,
-    score_columns,
 )
-from mdlray.training.checkpoint import Checkpoints, Save
-from mdlray.training.histograms import histogram_rows
+from mdlray.training.checkpoint import Checkpoints, Progress, Save
 from mdlray.training.memory import in_pieces, measure_need, most_on_gpu, packs_that_fit, peak_bytes
+from mdlray.training.students import Teachers, check_start, fit_students, plan_stages, teachers_of
 
 Load = Callable[[], Images]
-
-DECODED_OTHERWISE = {"status": "failed", "error": "the decoded network is not the encoded one: a bug in mdlray.codec"}
+Resume = Callable[[Sequence[TrialSpec]], State | None]
+AfterEpoch = Callable[[State], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,8 @@ def count_packs_on_gpu(pack: Pack, site: Site, images: Load | None = None) -> in
         return None
     define(site.definitions, f"sweep {pack.sweep}")
     learners = _learners(pack.members)
-    need = measure_need(learners, (images or partial(_load, pack, site))(), partial(_peak, device))
+    loaded = (images or partial(_load, pack, site))()
+    need = measure_need(learners, loaded, partial(_peak, device), with_students=_with_students(pack))
     return packs_that_fit(need.of(len(learners)), torch.cuda.mem_get_info(device)[0])
 
 
@@ -137,7 +137,9 @@ def _measure_pack(
     results += in_pieces(begun, len(begun), work, partial(_out_of_memory, pack))
     if new := left[len(begun) :]:
         on_gpu = device.type == "cuda"
-        limit = most_on_gpu(new, images, site.gpu_share, device, partial(_peak, device)) if on_gpu else len(new)
+        peak, students = partial(_peak, device), _with_students(pack)
+        most = partial(most_on_gpu, new, images, site.gpu_share, device, peak, with_students=students)
+        limit = most() if on_gpu else len(new)
         results += in_pieces(new, limit, work, partial(_out_of_memory, pack))
     result = join(results)
     pack_columns = {"sweep": pack.sweep, "pack_id": pack.pack_id, "num_members_in_pack": len(pack.members)}
@@ -154,73 +156,79 @@ def _measure_piece(
     halving: Halving | None,
     checkpoints: Checkpoints | None = None,
 ) -> PackResult:
-    """Train these learners as one stack, and measure all trials of the pack that share a training with one of them."""
-    first = learners[0]
-    family = get_family(first.model.family)
-    sizes = family.sizes(first.model, images.pixels_NP.shape[1], images.num_classes)
-    family = family.of(sizes)
+    """Train these learners as one stack, then their students stage by stage; measure the pack's trials of each."""
     splits, changed = place_splits(images, learners, device)
-    train = splits["train"]
+    place = {spec.training_key: number for number, spec in enumerate(learners)}
+    stages = plan_stages(learners, [spec for spec in pack.members if spec.lineage_key in place])
+    progress = checkpoints.progress(learners) if checkpoints else Progress()
+    after_epoch = partial(checkpoints.after_epoch, learners, progress) if checkpoints else None
+    resume = partial(progress.begin, device=device)
+    for number in range(len(progress.results), len(stages)):
+        stage = stages[number]
+        if stage.teacher is None:
+            stack: Stack | None = _train(stage.specs, images, splits, changed, halving, resume, after_epoch)
+            lost: dict[str, str] = {}
+        else:
+            teachers = Teachers(**progress.teachers[stage.teacher])
+            specs, lost = teachers.with_teacher(stage.specs), teachers.lost
+            at = [place[spec.lineage_key] for spec in specs]
+            seen = {name: split.of_members(at) for name, split in splits.items()}
+            shares = [changed[one] for one in at]
+            stack = _fit(specs, teachers, images, seen, shares, resume, after_epoch) if specs else None
+        results = [failed_trials(pack, stage.specs, lost)]
+        results += [measure(pack, stack, images)] if stack else []
+        needed = {later.teacher for later in stages[number + 1 :] if later.teacher is not None}
+        kept = None
+        if number in needed:
+            kept = teachers_of(stack.specs, stack.sizes, stack.fitted, lost) if stack else teachers
+        progress.stage_done(vars(join(results)), vars(kept) if kept else None, needed)
+    return join([PackResult(**plain) for plain in progress.results])
 
-    steps_per_epoch = num_batches(images.num_train, first.training.batch_size)
-    pruner = Pruner(family, learners, train, steps_per_epoch)
-    begin = checkpoints.begin(learners, device) if checkpoints else None
-    after_epoch = partial(checkpoints.after_epoch, learners) if checkpoints else None
+
+def _train(
+    specs: Sequence[TrialSpec],
+    images: Images,
+    splits: dict[str, Examples],
+    changed: Sequence[float],
+    halving: Halving | None,
+    resume: Resume,
+    after_epoch: AfterEpoch | None,
+) -> Stack:
+    """Round 0: trained on the data, with pruning on the way."""
+    training = specs[0].training
+    family, sizes = _network(specs[0], images)
+    steps_per_epoch = num_batches(images.num_train, training.batch_size)
+    pruner = Pruner(family, specs, splits["train"], steps_per_epoch)
     fitted = fit(
         family,
         sizes,
-        learners,
-        train,
+        specs,
+        splits["train"],
         splits["validation"],
         pruner,
         halving=halving,
-        begin=begin,
+        begin=resume(specs),
         after_epoch=after_epoch,
     )
-    num_epochs = first.training.num_epochs
-    stopped = [learner for learner, epochs in enumerate(fitted.trained_epochs) if epochs < num_epochs]
+    stopped = [member for member, epochs in enumerate(fitted.trained_epochs) if epochs < training.num_epochs]
     pruner.finish(stopped, fitted.parameters)
-    weights = histogram_rows(fitted.histograms, fitted.parameters, fitted.trained_epochs, family.layer_names(sizes))
-    trained = {name: evaluate(family, fitted.parameters, splits[name]) for name in ("validation", "test")}
+    return Stack(specs, family, sizes, fitted, stopped, splits, changed)
 
-    # From here on per trial: trials that differ in quantization only share a learner, diverged ones drop out.
-    position = {spec.training_key: index for index, spec in enumerate(learners)}
-    fate = [(spec, position[spec.training_key]) for spec in pack.members if spec.training_key in position]
-    alive = [(spec, learner) for spec, learner in fate if fitted.diverged_epoch[learner] is None]
-    dead = [(spec, learner) for spec, learner in fate if fitted.diverged_epoch[learner] is not None]
-    result = failed_pack(Pack(pack.sweep, tuple(spec for spec, _ in dead)), "") if dead else PackResult()
-    for row, (_, learner) in zip(result.rows, dead, strict=True):
-        epoch = fitted.diverged_epoch[learner]
-        row["error"] = f"diverged: loss or weights out of range in epoch {epoch}; try a lower learning_rate."
-        row["trained_epochs"] = fitted.trained_epochs[learner]
-    if alive:
-        specs, learner_of = [list(column) for column in zip(*alive, strict=True)]
-        parameters = [parameter[learner_of] for parameter in fitted.parameters]
-        layers, parameters = quantize_stack(family, parameters, specs, train.of_members(learner_of))
-        norm = (images.mean, images.std)
-        networks = [coded_network(family, sizes, parameters, m, layers[m], norm) for m in range(len(specs))]
-        files = [codec.encode(network) for network in networks]
-        decoded = [codec.decode(file.blob) for file in files]
-        stack = stack_networks(decoded, device)
-        scores = {name: evaluate(family, stack, split.of_members(learner_of)) for name, split in splits.items()}
-        for m, (spec, learner) in enumerate(alive):
-            row = spec_columns(spec) | codec.size_columns(files[m], networks[m]) | score_columns(scores, m)
-            row |= {f"trained_{name}_accuracy": score.member(learner)[1] for name, score in trained.items()}
-            row |= {"label_changed_fraction": changed[learner], "decoded_ok": codec.identical(networks[m], decoded[m])}
-            row |= {"trained_epochs": fitted.trained_epochs[learner]}
-            outcome = {"status": "stopped" if learner in stopped else "ok", "error": None}
-            result.rows.append(row | (outcome if row["decoded_ok"] else DECODED_OTHERWISE))
-            mine = {"trial_id": spec.trial_id}
-            tensors = codec.layer_rows(family.layer_names(sizes), files[m], networks[m])
-            epochs = fitted.curves.rows(
-                learner, fitted.trained_epochs[learner], fitted.examples_per_epoch, images.num_validation
-            )
-            result.layers.extend(mine | tensor for tensor in tensors)
-            result.curves.extend(mine | epoch for epoch in epochs)
-            result.weights.extend(mine | histogram for histogram in weights[learner])
-            result.models[spec.trial_id] = files[m].blob
-    done = steps_per_epoch * sum(fitted.trained_epochs)
-    return replace(result, member_steps=done, saved_member_steps=steps_per_epoch * num_epochs * len(learners) - done)
+
+def _fit(
+    specs: Sequence[TrialSpec],
+    teachers: Teachers,
+    images: Images,
+    splits: dict[str, Examples],
+    changed: Sequence[float],
+    resume: Resume,
+    after_epoch: AfterEpoch | None,
+) -> Stack:
+    """A later round: students of these teachers."""
+    family, sizes = _network(specs[0], images)
+    train, validation = splits["train"], splits["validation"]
+    fitted = fit_students(family, sizes, specs, teachers, train, validation, resume, after_epoch)
+    return Stack(specs, family, sizes, fitted, [], splits, changed)
 
 
 def check_names(trials: Sequence[TrialSpec]) -> None:
@@ -235,11 +243,13 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
         get_family(family)
     for method in {spec.compression.method for spec in trials}:
         get_saliency(method)
-    for spec in {(spec.model, spec.compression): spec for spec in trials}.values():
-        # How many weight tensors there are depends on the hidden layers only, so that no data set is needed here.
-        built = get_family(spec.model.family)
-        shapes = built.shapes(built.sizes(spec.model, 28 * 28, 10))
-        check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
+    for spec in {(spec.model, spec.network, spec.compression, spec.student.start): spec for spec in trials}.values():
+        check_start(spec)
+        for model in {spec.model, spec.network}:
+            # How many weight tensors there are depends on the hidden layers only: no data set is needed here.
+            built = get_family(model.family)
+            shapes = built.shapes(built.sizes(model, 28 * 28, 10))
+            check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
     for dataset in {spec.data.dataset for spec in trials}:
         find_dataset(dataset)
 
@@ -255,7 +265,18 @@ def _device(site: Site) -> torch.device:
 
 
 def _learners(trials: Sequence[TrialSpec]) -> list[TrialSpec]:
-    return list({spec.training_key: spec for spec in trials}.values())
+    """Networks of round 0 that these trials are, or come from."""
+    return list({spec.lineage_key: spec.ancestor for spec in trials}.values())
+
+
+def _with_students(pack: Pack) -> bool:
+    return any(spec.student.round for spec in pack.members)
+
+
+def _network(spec: TrialSpec, images: Images) -> tuple[Family, tuple[int, ...]]:
+    family = get_family(spec.model.family)
+    sizes = family.sizes(spec.network, images.pixels_NP.shape[1], images.num_classes)
+    return family.of(sizes), sizes
 
 
 def _load(pack: Pack, site: Site) -> Images:
@@ -268,9 +289,9 @@ def _peak(device: torch.device, learners: Sequence[TrialSpec], images: Images) -
 
 
 def _out_of_memory(pack: Pack, learners: Sequence[TrialSpec], reason: str) -> PackResult:
-    keys = {spec.training_key for spec in learners}
+    keys = {spec.lineage_key for spec in learners}
     error = (
         "one network alone does not fit into the GPU memory that this pack has; lower training.batch_size or "
         f"model.hidden_units, let fewer packs share a GPU, or use --gpus 0. {reason}"
     )
-    return failed_pack(Pack(pack.sweep, tuple(s for s in pack.members if s.training_key in keys)), error)
+    return failed_pack(Pack(pack.sweep, tuple(s for s in pack.members if s.lineage_key in keys)), error)

@@ -253,6 +253,7 @@ def panel_title(cell: "pd.Series[Any]", *, many_splits: bool, network: bool) -> 
 
 
 def pale(color: str) -> tuple[float, float, float]:
+    """The color mixed with white."""
     red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
     return red, green, blue
 

@@ -85,6 +85,11 @@ class TrialSpec:
         """The network whose student this is, or the student's student; the trial itself if it is none."""
         return replace(self, student=StudentSpec()) if self.student.round else self
 
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of what makes this network: the training of round 0, or a student's own fit."""
+        return self.student.num_epochs if self.student.round else self.training.num_epochs
+
     @cached_property
     def trial_id(self) -> str:
         """Name of the trial in every table and file."""

@@ -76,7 +76,7 @@ TRIALS = _schema(
         "unit_order": "str?",
         "optimizer": "str",
         "learning_rate": "f64",
-        "num_epochs": "i64",
+        "num_epochs": "i64",  # of a student: of its own fit
         "trained_epochs": "i64?",  # fewer than num_epochs where it was stopped or left the stack diverged
         "batch_size": "i64",
         "dropout": "f64",
@@ -114,9 +114,9 @@ CURVES = _schema(
     {
         "trial_id": "str",
         "epoch": "i64",
-        "train_nats_per_example": "f64?",
+        "train_nats_per_example": "f64?",  # of a student: KL from its teacher, on the pictures that it is fitted to
         "validation_nats_per_example": "f64?",
-        "train_accuracy": "f64?",
+        "train_accuracy": "f64?",  # of a student: where both have the same largest logit
         "validation_accuracy": "f64?",
         "sparsity": "f64?",  # fraction of the prunable weights that is zero
     }
@@ -234,7 +234,7 @@ def spec_columns(spec: TrialSpec) -> dict[str, Any]:
         **_added_columns(spec),
         "optimizer": training.optimizer,
         "learning_rate": training.learning_rate,
-        "num_epochs": training.num_epochs,
+        "num_epochs": spec.num_epochs,
         "batch_size": training.batch_size,
         "dropout": training.dropout,
         "seed": seeds.initialization,

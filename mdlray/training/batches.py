@@ -5,7 +5,7 @@ randomized). There is no DataLoader: a batch is a gather and one fused multiply-
 drawn on the CPU from the member's own seed and the epoch: the same on every device and for any neighbors. So are the
 shifts of pictures, where training asks for them. The last, incomplete batch of an epoch is left out.
 
-Axes: M members, N training examples, B examples of a batch, P pixels.
+Axes: M members, N training examples, B examples of a batch, P pixels, C classes.
 """
 
 import hashlib
@@ -34,6 +34,8 @@ class Examples:
     std: float
     max_shift: int = 0
     """Pixels by which `epoch_batches` moves pictures at most."""
+    targets_MNC: Tensor | None = None
+    """float32, a teacher's logits, where a student is fitted to them; labels are then the teacher's first choice."""
 
     def inputs(self, chosen: Tensor | slice) -> Tensor:
         """Normalized float32 inputs, of the index's shape with the pixels as last axis."""
@@ -41,7 +43,9 @@ class Examples:
 
     def of_members(self, members: Sequence[int]) -> "Examples":
         """The same pictures with the labels of some of the members."""
-        return replace(self, labels_MN=self.labels_MN[list(members)])
+        chosen = list(members)
+        targets_MNC = None if self.targets_MNC is None else self.targets_MNC[chosen]
+        return replace(self, labels_MN=self.labels_MN[chosen], targets_MNC=targets_MNC)
 
 
 def place_splits(
@@ -79,27 +83,33 @@ def member_generator(purpose: str, *numbers: int) -> torch.Generator:
 
 
 def epoch_batches(
-    examples: Examples, order_seeds: Sequence[int], epoch: int, batch_size: int
+    examples: Examples, order_seeds: Sequence[int], epoch: int, batch_size: int, student_round: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs (B, P) if all members share one order, else (M, B, P), with labels (M, B), batch after batch."""
+    """Inputs (B, P) if all members share one order, else (M, B, P), with labels (M, B), batch after batch.
+
+    In place of labels come targets (M, B, C) where the examples have them. Each round of students has its own orders.
+    """
     num_examples = examples.pixels_NP.shape[0]
     device = examples.pixels_NP.device
-    orders = {
-        seed: torch.randperm(num_examples, generator=member_generator("order", seed, epoch)) for seed in order_seeds
-    }
+    answers = examples.labels_MN if examples.targets_MNC is None else examples.targets_MNC
+    member_M1 = torch.arange(len(order_seeds), device=device)[:, None]
+    orders = {}
+    for seed in order_seeds:
+        own = ("student order", student_round, seed, epoch) if student_round else ("order", seed, epoch)
+        orders[seed] = torch.randperm(num_examples, generator=member_generator(*own))
     shared = len(orders) == 1
     order = (orders[order_seeds[0]] if shared else torch.stack([orders[seed] for seed in order_seeds])).to(device)
     move = _Shifts(examples, list(orders), epoch) if examples.max_shift else None
     for start in range(0, num_examples - batch_size + 1, batch_size):
         batch = slice(start, start + batch_size)
         chosen = order[..., batch]
-        labels_MB = examples.labels_MN[:, chosen] if shared else examples.labels_MN.gather(1, chosen)
+        answers_MB = answers[:, chosen] if shared else answers[member_M1, chosen]
         if move:
             seeds = order_seeds[:1] if shared else order_seeds
             moved = move(examples.pixels_NP[chosen], seeds, batch)
-            yield normalize(moved, examples.mean, examples.std), labels_MB
+            yield normalize(moved, examples.mean, examples.std), answers_MB
         else:
-            yield examples.inputs(chosen), labels_MB
+            yield examples.inputs(chosen), answers_MB
 
 
 class _Shifts:

@@ -14,6 +14,7 @@ import logging
 import struct
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -56,6 +57,30 @@ def from_bytes(blob: bytes, about: About) -> dict[str, Any]:
     return content
 
 
+@dataclass
+class Progress:
+    """How far a piece is that is trained in stages (a network, then its students), as plain values."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    """Of the stages that are done."""
+    teachers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Networks that later stages need, by the number of their stage."""
+    state: dict[str, Any] | None = None
+    """Inside the stage that comes next."""
+
+    def begin(self, specs: Sequence[TrialSpec], device: torch.device) -> State | None:
+        """The state to go on from, if there is one; it is handed out once, to the stage it belongs to."""
+        plain, self.state = self.state, None
+        return from_plain(plain, specs, device) if plain else None
+
+    def stage_done(self, result: dict[str, Any], teachers: dict[str, Any] | None, needed: set[int]) -> None:
+        """Keep a stage's result, its networks where there are any, and of earlier networks those of `needed` stages."""
+        if teachers:
+            self.teachers[len(self.results)] = teachers
+        self.results.append(result)
+        self.teachers = {number: kept for number, kept in self.teachers.items() if number in needed}
+
+
 class Checkpoints:
     """What is done of a pack that is trained piece by piece, read from a checkpoint and written into the next."""
 
@@ -80,21 +105,22 @@ class Checkpoints:
         self.done: list[str] = content.get("done", [])
         """Training keys of their learners."""
         self.piece: list[str] = content.get("piece", [])
-        """Training keys of the piece that `state` belongs to."""
-        self.state: dict[str, Any] | None = content.get("state")
+        """Training keys of the piece that was begun."""
+        self.begun = Progress(content.get("stages", []), content.get("teachers", {}), content.get("state"))
 
-    def begin(self, piece: Sequence[TrialSpec], device: torch.device) -> State | None:
-        """The state to go on from, if there is one of exactly these learners; it is handed out once."""
-        if self.state is None or [spec.training_key for spec in piece] != self.piece:
-            return None
-        plain, self.state = self.state, None
-        return from_plain(plain, piece, device)
+    def progress(self, piece: Sequence[TrialSpec]) -> Progress:
+        """How far the piece of exactly these learners was, handed out once; otherwise its beginning."""
+        if [spec.training_key for spec in piece] != self.piece:
+            return Progress()
+        begun, self.begun = self.begun, Progress()
+        return begun
 
-    def after_epoch(self, piece: Sequence[TrialSpec], state: State) -> None:
+    def after_epoch(self, piece: Sequence[TrialSpec], progress: Progress, state: State) -> None:
         """Save, if it is time."""
         if self.save and time.monotonic() - self.last >= self.seconds:
             keys = [spec.training_key for spec in piece]
             content = {"finished": self.finished, "done": self.done, "piece": keys, "state": to_plain(state)}
+            content |= {"stages": progress.results, "teachers": progress.teachers}
             self.save(to_bytes(self.about, content))
             self.last = time.monotonic()
 

@@ -3,6 +3,8 @@
 Per member: seeds, data order, labels, learning rate, momentum, penalty and its strength, dropout, and whatever the
 `prune` hook does to it. Shared: shapes, pictures, batch size, number of epochs, optimizer (`TrialSpec.stack_key`).
 
+The loss is the cross-entropy of the labels, or another `objective` where a student is fitted to a teacher.
+
 Losses of different members never meet: the gradient of their sum is every member's own gradient. A member whose loss
 is no longer finite, or whose weights leave the range of float16, is diverged: the epoch is noted, its numbers stay its
 own. With `halving`, members leave the stack (`mdlray.training.halving`); the steps of the others then cost less.
@@ -16,7 +18,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from mdlray.models import Family, Parameters, prunable
 from mdlray.models.family import Dropout
@@ -28,6 +29,7 @@ from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score, evaluate
 from mdlray.training.halving import bracket, rung_epochs, survivors
 from mdlray.training.histograms import Histograms
+from mdlray.training.objectives import Objective, label_objective
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
 from mdlray.training.state import Masks, State, all_parameters, keep, start
@@ -64,10 +66,12 @@ def fit(
     halving: Halving | None = None,
     begin: State | None = None,
     after_epoch: Callable[[State], None] | None = None,
+    objective: Objective = label_objective,
 ) -> Fitted:
     """Train the members together; `sizes` are layer sizes from input to output, e.g. (784, 100, 10).
 
     `begin` is the state to go on from, `after_epoch` is shown the state after every epoch and must not change it.
+    `objective` is the loss, of whatever answers `train` has.
     """
     shared = members[0].training
     state = begin or start(family, sizes, members, train.pixels_NP.device)
@@ -77,7 +81,7 @@ def fit(
     rungs = rung_epochs(halving, shared.num_epochs)
     course = _Course(members, state.members, train, validation)
     while state.epoch < shared.num_epochs:
-        _train_epoch(family, state, course, prune, steps_per_epoch)
+        _train_epoch(family, state, course, prune, steps_per_epoch, objective)
         if halving and state.epoch in rungs:
             accuracy_M = state.curves.validation[-1].accuracy_M
             accuracies = [math.nan if state.diverged_epoch[m] else float(accuracy_M[m]) for m in state.members]
@@ -105,6 +109,7 @@ class _Course:
         self.validation = validation if whole else validation.of_members(members)
         self.training = stack[0].training
         self.order_seeds = [spec.seeds.data_order for spec in stack]
+        self.student_round = stack[0].student.round
         self.base_rate_M = torch.tensor([spec.training.learning_rate for spec in stack]).to(device)
         names = [spec.training.learning_rate_schedule for spec in stack]
         self.schedules = [find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", name) for name in names]
@@ -114,16 +119,19 @@ class _Course:
         self.strengths = member_strengths(penalties, [spec.training.regularizer_strength for spec in stack], device)
 
 
-def _train_epoch(family: Family, state: State, course: _Course, prune: Prune, steps_per_epoch: int) -> None:
+def _train_epoch(
+    family: Family, state: State, course: _Course, prune: Prune, steps_per_epoch: int, objective: Objective
+) -> None:
     shared, parameters = course.training, state.parameters
     weights = prunable(parameters)
-    running = _Running(len(state.members), parameters[0].device)
+    running = _Running(objective, len(state.members), parameters[0].device)
     done = state.epoch * steps_per_epoch
     steps, num_steps = range(done, done + steps_per_epoch), steps_per_epoch * shared.num_epochs
     rates_SM = _rates(course.schedules, course.base_rate_M, steps, num_steps)
-    batches = epoch_batches(course.train, course.order_seeds, state.epoch + 1, shared.batch_size)
-    for rate_M, (inputs, labels_MB) in zip(rates_SM, batches, strict=True):
-        gradients = running.gradients(family, parameters, inputs, labels_MB, state.dropout)
+    epoch = state.epoch + 1
+    batches = epoch_batches(course.train, course.order_seeds, epoch, shared.batch_size, course.student_round)
+    for rate_M, (inputs, answers) in zip(rates_SM, batches, strict=True):
+        gradients = running.gradients(family, parameters, inputs, answers, state.dropout)
         with torch.no_grad():
             for index in weights:
                 add_penalty_gradient(gradients[index], parameters[index], course.strengths)
@@ -143,23 +151,23 @@ def _train_epoch(family: Family, state: State, course: _Course, prune: Prune, st
 class _Running:
     """Sums of an epoch's losses and hits, kept on the device so that no step waits for the CPU."""
 
-    def __init__(self, members: int, device: torch.device):
+    def __init__(self, objective: Objective, members: int, device: torch.device):
+        self.objective = objective
         self.nats_M = torch.zeros(members, dtype=torch.float64, device=device)
         self.right_M = torch.zeros(members, dtype=torch.float64, device=device)
 
     def gradients(
-        self, family: Family, parameters: Parameters, inputs: Tensor, labels_MB: Tensor, dropout: Dropout | None
+        self, family: Family, parameters: Parameters, inputs: Tensor, answers: Tensor, dropout: Dropout | None
     ) -> Parameters:
-        """Gradients of every member's mean loss in nats per example, regularization not included."""
+        """Gradients of every member's mean loss per example, regularization not included."""
         leaves = [parameter.requires_grad_() for parameter in parameters]
         logits_MBC = family.forward(leaves, inputs, dropout)
-        nats_MB = cross_entropy(logits_MBC.reshape(-1, logits_MBC.shape[-1]), labels_MB.reshape(-1), reduction="none")
-        nats_MB = nats_MB.view(labels_MB.shape)
-        gradients = torch.autograd.grad(nats_MB.sum() / labels_MB.shape[1], leaves)
+        batch = self.objective(logits_MBC, answers)
+        gradients = torch.autograd.grad(batch.loss_MB.sum() / batch.loss_MB.shape[1], leaves)
         for parameter in parameters:
             parameter.requires_grad_(False)
-        self.nats_M += nats_MB.detach().sum(1)
-        self.right_M += (logits_MBC.detach().argmax(-1) == labels_MB).sum(1)
+        self.nats_M += batch.nats_MB.sum(1)
+        self.right_M += batch.right_MB.sum(1)
         return list(gradients)
 
     def score(self, num_examples: int) -> Score:

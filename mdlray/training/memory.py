@@ -26,6 +26,8 @@ PROBED = (2, 6)
 """Members of the two pieces that are measured."""
 BYTES_PER_LABEL = 24
 """Of one member: int64, a copy for a part of the members, and the example's place in an order of the member's own."""
+TARGET_COPIES = 2
+"""A teacher's logits, float32, while they are put together from chunks."""
 
 CONTEXT_BYTES = 600 * 2**20
 """Of a process, before its first tensor: CUDA's context and the libraries' kernels."""
@@ -54,14 +56,21 @@ def need_from_peaks(few: int, few_bytes: int, more: int, more_bytes: int) -> Nee
     return Need(max(0, few_bytes - few * per_member), per_member)
 
 
-def measure_need(learners: Sequence[TrialSpec], images: Images, peak: Peak) -> Need:
-    """What pieces of these learners need, from short runs of a few that are spread over them."""
+def measure_need(learners: Sequence[TrialSpec], images: Images, peak: Peak, *, with_students: bool = False) -> Need:
+    """What pieces of these learners need, from short runs of a few that are spread over them.
+
+    Students are smaller and are not run; the pictures and the targets that they are fitted to are added.
+    """
     num_few = max(CHUNK, learners[0].training.batch_size)
     few = _first_of_each_split(images, num_few)
     peaks = [peak([_short(learners[i * len(learners) // size], i) for i in range(size)], few) for size in PROBED]
     need = need_from_peaks(PROBED[0], peaks[0], PROBED[1], peaks[1])
     label_bytes = BYTES_PER_LABEL * images.labels_N.size
-    return Need(need.fixed_bytes + images.pixels_NP.nbytes, need.bytes_per_member + label_bytes)
+    fixed_bytes, per_member = images.pixels_NP.nbytes, label_bytes
+    if with_students:
+        fixed_bytes += images.num_train * images.pixels_NP.shape[1]
+        per_member += TARGET_COPIES * images.num_train * images.num_classes * 4
+    return Need(need.fixed_bytes + fixed_bytes, need.bytes_per_member + per_member)
 
 
 def members_that_fit(need: Need, free_bytes: int, total_bytes: int, share: float) -> int:
@@ -79,10 +88,18 @@ def packs_that_fit(pack_bytes: int, free_bytes: int) -> int:
     return max(1, int(SAFETY * free_bytes // (pack_bytes + CONTEXT_BYTES)))
 
 
-def most_on_gpu(learners: Sequence[TrialSpec], images: Images, share: float, device: torch.device, peak: Peak) -> int:
+def most_on_gpu(
+    learners: Sequence[TrialSpec],
+    images: Images,
+    share: float,
+    device: torch.device,
+    peak: Peak,
+    *,
+    with_students: bool = False,
+) -> int:
     """How many of these learners a piece may have on this CUDA device, measured there."""
     try:
-        need = measure_need(learners, images, peak)
+        need = measure_need(learners, images, peak, with_students=with_students)
     except torch.OutOfMemoryError:  # not even the few that are measured fit
         return 1
     return members_that_fit(need, *torch.cuda.mem_get_info(device), share)

@@ -54,12 +54,18 @@ class State:
     """Per member of the pack its weights around its last pruning step; empty until then."""
 
 
-def start(family: Family, sizes: tuple[int, ...], specs: Sequence[TrialSpec], device: torch.device) -> State:
-    """Before the first step: initial weights, from each member's own generator."""
-    generators = [member_generator("initialization", spec.seeds.initialization) for spec in specs]
-    parameters = [
-        p.to(device) for p in initialize(family.shapes(sizes), generators, family.fans and family.fans(sizes))
-    ]
+def start(
+    family: Family,
+    sizes: tuple[int, ...],
+    specs: Sequence[TrialSpec],
+    device: torch.device,
+    parameters: Parameters | None = None,
+) -> State:
+    """Before the first step: the given weights, or random ones from each member's own generator."""
+    if parameters is None:
+        generators = [_initial_generator(spec) for spec in specs]
+        parameters = initialize(family.shapes(sizes), generators, family.fans and family.fans(sizes))
+    parameters = [parameter.to(device) for parameter in parameters]
     return State(
         members=list(range(len(specs))),
         parameters=parameters,
@@ -154,6 +160,14 @@ def from_plain(plain: dict[str, Any], specs: Sequence[TrialSpec], device: torch.
         trained_epochs=plain["trained_epochs"],
         histograms=[[Histogram(*one) for one in member] for member in plain["histograms"]],
     )
+
+
+def _initial_generator(spec: TrialSpec) -> torch.Generator:
+    """Each round of students has its own, so that no student begins with the numbers that its teacher began with."""
+    seed, student = spec.seeds.initialization, spec.student
+    if student.round:
+        return member_generator("student initialization", student.round, seed)
+    return member_generator("initialization", seed)
 
 
 def _step(specs: Sequence[TrialSpec], parameters: Parameters) -> Step:

@@ -1,0 +1,193 @@
+"""Smaller networks fitted to the outputs of larger ones, round after round (Hinton et al. 2015; Ba and Caruana 2014).
+
+    plan_stages:   the trials of a pack -> stages: round 0, then per strategy round 1, 2, ... up to the last asked for
+    fit_students:  the networks of one stage, as teachers -> those of the next, as one stack
+
+A student sees pictures (uniform noise, one set for all members and rounds, or the training pictures) and its teacher's
+logits for them, computed once; never a label. It has its own seeds' weights and orders, drawn apart for each round.
+Optimizer, batch size, rate and schedule are those of `TrainingSpec`; penalties, pruning, dropout and shifts of pictures
+are left out of a fit. The teacher is the network before quantization.
+
+`start="largest"` gives a student the weights between its teacher's largest units. Layer after layer, a unit's size is
+
+    ‖weights from the units kept of the layer before (or the input)‖ · ‖weights to the layer after‖
+
+which does not change when a ReLU unit's inputs are scaled up and its outputs down; of equals the first is kept.
+
+Axes: M members, N pictures, P pixels, C classes, O units out, K units kept.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mdlray.models import Family, Parameters
+from mdlray.spec import StudentSpec, TrialSpec, replace_fields
+from mdlray.training.batches import Examples, member_generator
+from mdlray.training.evaluation import CHUNK
+from mdlray.training.histograms import Histograms
+from mdlray.training.loop import Fitted, fit
+from mdlray.training.objectives import student_objective
+from mdlray.training.state import Masks, State, start
+
+CHAINS = ("dense", "lenet5")
+"""Families whose parameters are weight, bias, weight, bias ... of layers that follow each other unit by unit."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Networks that are trained as one stack: no two with the same training."""
+
+    specs: tuple[TrialSpec, ...]
+    teacher: int | None
+    """Number of the stage that their teachers come from; None for round 0."""
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """What a stage leaves to those that are fitted to it; plain values and tensors on the CPU, for checkpoints."""
+
+    sizes: tuple[int, ...]
+    parameters: Parameters
+    lineages: list[str]
+    """Lineage keys of the members, in order."""
+    lost: dict[str, str]
+    """Lineages that have no further students, each with the reason."""
+
+    def with_teacher(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
+        """Those of these students whose teacher is here."""
+        return [spec for spec in specs if spec.lineage_key in self.lineages]
+
+
+def plan_stages(ancestors: Sequence[TrialSpec], trials: Sequence[TrialSpec]) -> list[Stage]:
+    """Round 0 of these ancestors, then each strategy's rounds; a member is in them up to its last round asked for."""
+    last: dict[StudentSpec, dict[str, TrialSpec]] = {}
+    for spec in trials:
+        if spec.student.round:
+            chain = last.setdefault(replace(spec.student, round=1), {})
+            known = chain.setdefault(spec.lineage_key, spec)
+            if spec.student.round > known.student.round:
+                chain[spec.lineage_key] = spec
+    stages = [Stage(tuple(ancestors), None)]
+    for chain in last.values():
+        teacher = 0
+        for number in range(1, max(spec.student.round for spec in chain.values()) + 1):
+            asked = [spec for spec in chain.values() if spec.student.round >= number]
+            stages.append(Stage(tuple(replace_fields(spec, {"student.round": number}) for spec in asked), teacher))
+            teacher = len(stages) - 1
+    return stages
+
+
+def teachers_of(
+    specs: Sequence[TrialSpec], sizes: tuple[int, ...], fitted: Fitted, lost: dict[str, str] | None = None
+) -> Teachers:
+    """The networks of a stage as teachers, without those that diverged; `lost` are those of earlier rounds."""
+    lost = dict(lost or {})
+    for spec, epoch in zip(specs, fitted.diverged_epoch, strict=True):
+        if epoch is not None:
+            lost[spec.lineage_key] = (
+                f"round {spec.student.round} diverged in epoch {epoch}, so that later rounds have no teacher; "
+                "try a lower learning_rate."
+            )
+    there = [place for place, epoch in enumerate(fitted.diverged_epoch) if epoch is None]
+    parameters = [parameter[there].cpu() for parameter in fitted.parameters]
+    return Teachers(sizes, parameters, [specs[place].lineage_key for place in there], lost)
+
+
+def fit_students(
+    family: Family,
+    sizes: tuple[int, ...],
+    specs: Sequence[TrialSpec],
+    teachers: Teachers,
+    train: Examples,
+    validation: Examples,
+    resume: Callable[[Sequence[TrialSpec]], State | None] | None = None,
+    after_epoch: Callable[[State], None] | None = None,
+) -> Fitted:
+    """Fit the members together, each to its own teacher; they share a strategy and a round.
+
+    `train` gives the number, and for `inputs="true"` the pictures, that are seen; its labels are not looked at.
+    `resume` gives the state to go on from for members whose fields are those of the fit.
+    """
+    student, device = specs[0].student, train.pixels_NP.device
+    fits = [as_fit(spec) for spec in specs]
+    places = [teachers.lineages.index(spec.lineage_key) for spec in specs]
+    before = [parameter[places].to(device) for parameter in teachers.parameters]
+    pixels_NP = train.pixels_NP if student.inputs == "true" else noise(student.noise_seed, train.pixels_NP)
+    asked = ask(family.of(teachers.sizes), before, pixels_NP, train.mean, train.std)
+    begin = resume(fits) if resume else None
+    if begin is None:
+        first = largest_units(family, sizes, before) if student.start == "largest" else None
+        begin = start(family, sizes, fits, device, first)
+    return fit(
+        family.of(sizes),
+        sizes,
+        fits,
+        asked,
+        validation,
+        _never,
+        begin=begin,
+        after_epoch=after_epoch,
+        objective=student_objective(student),
+    )
+
+
+def as_fit(spec: TrialSpec) -> TrialSpec:
+    """The student with the training that its fit has: its own epochs, and nothing that changes weights or pictures."""
+    changes = {"num_epochs": spec.student.num_epochs, "regularizer": "none", "regularizer_strength": 0.0}
+    changes |= {"dropout": 0.0, "max_shift": 0}
+    return replace_fields(spec, {f"training.{name}": value for name, value in changes.items()})
+
+
+def noise(seed: int, like_NP: Tensor) -> Tensor:
+    """As many pictures of independent bytes, each of 256 values equally likely; the same on every device."""
+    generator = member_generator("student noise", seed)
+    return torch.randint(0, 256, like_NP.shape, generator=generator, dtype=torch.uint8).to(like_NP.device)
+
+
+@torch.no_grad()
+def ask(family: Family, teachers: Parameters, pixels_NP: Tensor, mean: float, std: float) -> Examples:
+    """The pictures with each teacher's logits as targets, and its first choice as label."""
+    nothing_MN = torch.zeros((teachers[0].shape[0], pixels_NP.shape[0]), dtype=torch.int64)
+    examples = Examples(pixels_NP, nothing_MN, mean, std)
+    chunks = [slice(begin, begin + CHUNK) for begin in range(0, pixels_NP.shape[0], CHUNK)]
+    targets_MNC = torch.cat([family.forward(teachers, examples.inputs(chunk), None) for chunk in chunks], dim=1)
+    return replace(examples, labels_MN=targets_MNC.argmax(-1), targets_MNC=targets_MNC)
+
+
+def check_start(spec: TrialSpec) -> None:
+    """ValueError for a student that is to begin with units of a network whose layers do not follow each other."""
+    if spec.student.start == "largest" and spec.model.family not in CHAINS:
+        raise ValueError(
+            f"start is 'largest' and family {spec.model.family!r}; the largest units are known in "
+            f"{' and '.join(CHAINS)} only. Set student.start to 'random'."
+        )
+
+
+def largest_units(family: Family, smaller: tuple[int, ...], parameters: Parameters) -> Parameters:
+    """Weights and biases of the largest units of each hidden layer, as many as the smaller network has, in order."""
+    wanted = family.shapes(smaller)
+    weights, biases = list(parameters[::2]), parameters[1::2]
+    chosen: Parameters = []
+    for layer, bias_MO in enumerate(biases[:-1]):
+        weight, after = weights[layer], weights[layer + 1]
+        incoming_MO = weight.flatten(2).norm(dim=2)
+        # A unit may stand for several inputs of the next layer: the weights of a kernel, the places of a flat map.
+        by_unit = after.reshape(*after.shape[:2], bias_MO.shape[1], -1)
+        outgoing_MO = by_unit.square().sum(dim=(1, 3)).sqrt()
+        order_MO = (incoming_MO * outgoing_MO).argsort(dim=1, descending=True, stable=True)
+        kept_MK = order_MO[:, : wanted[2 * layer][0]].sort(1).values
+        member_M1 = torch.arange(weight.shape[0], device=weight.device)[:, None]
+        chosen += [weight[member_M1, kept_MK], bias_MO[member_M1, kept_MK]]
+        fewer = by_unit.transpose(1, 2)[member_M1, kept_MK].transpose(1, 2)
+        weights[layer + 1] = fewer.reshape(*after.shape[:2], *wanted[2 * layer + 2][1:])
+    return [*chosen, weights[-1], biases[-1]]
+
+
+def _never(
+    steps: int, stack: Sequence[int], parameters: Parameters, masks: Masks | None, histograms: Histograms
+) -> Masks | None:
+    """Nothing is pruned."""
+    return masks
