@@ -12,8 +12,9 @@ from mdlray.models import Family, Parameters, get_family
 from mdlray.models.family import initialize
 from mdlray.plan import Halving, Pack
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples, epoch_batches, member_generator, place_splits
 from mdlray.trial import Site, check_names, run_pack
 

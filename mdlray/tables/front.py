@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mdlray.tables.schema import FRONT, to_frame
+from mdlray.tables.conversion import to_frame
+from mdlray.tables.schema import FRONT
 
 GROUP = ("dataset", "split", "label_randomization_fraction", "pixel_randomization")
 """Columns whose values a front shares: networks that saw the same task."""

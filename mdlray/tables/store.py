@@ -21,10 +21,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from mdlray.tables.conversion import to_frame, to_table
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.parts import FOLDER, SCHEMAS, Parts
 from mdlray.tables.place import Place, open_place
-from mdlray.tables.schema import FRONT, to_frame, to_table
+from mdlray.tables.schema import FRONT
 
 FRONT_NAME, MANIFEST, JOURNAL, REPORT = "front.parquet", "manifest.json", "optuna.journal", "report.html"
 FIGURES, MODELS, CHECKPOINTS = "figures", "models", "checkpoints"

@@ -16,8 +16,9 @@ from mdlray.models.family import Dropout, initialize
 from mdlray.models.lenet5 import CURVATURE_CHUNK, curvature, forward, layer_names, shapes
 from mdlray.plan import Pack
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training.memory import measure_need
 from mdlray.trial import Site, _measure_piece, run_pack
 

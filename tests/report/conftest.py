@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.schema import TRIALS, failed_row, to_frame, to_table
+from mdlray.tables.conversion import to_frame, to_table
+from mdlray.tables.schema import TRIALS, failed_row
 
 Row = dict[str, Any]
 

@@ -1,9 +1,10 @@
 import pyarrow as pa
 import pytest
 
+from mdlray.tables.conversion import to_table
 from mdlray.tables.files import parquet_bytes, read_parquet
 from mdlray.tables.local import LocalFolder
-from mdlray.tables.schema import ROW_VERSION, TRIALS, to_table
+from mdlray.tables.schema import ROW_VERSION, TRIALS
 
 
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path, make_row):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mdlray.tables.conversion import to_frame, to_table
 from mdlray.tables.front import GROUP, front_table, hypervolume, pareto_mask
-from mdlray.tables.schema import FRONT, TRIALS, to_frame, to_table
+from mdlray.tables.schema import FRONT, TRIALS
 
 # Few values, so that duplicates and ties in one of the two are common.
 value = st.sampled_from([0.0, -0.0, 1.0, 2.0, 3.0, math.inf, -math.inf, math.nan])

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdlray.tables import parts as parts_module
+from mdlray.tables.conversion import to_table
 from mdlray.tables.files import parquet_bytes
 from mdlray.tables.local import LocalFolder
 from mdlray.tables.parts import SCHEMAS, Parts
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS, WEIGHTS, to_table
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS, WEIGHTS
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
 TEMPLATE = dict.fromkeys(TRIALS.names) | pq.read_table(ASSET).to_pylist()[0]

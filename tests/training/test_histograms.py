@@ -13,7 +13,8 @@ from mdlray.compression import Pruner
 from mdlray.models import Parameters
 from mdlray.plan import Halving, Pack
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.schema import WEIGHTS, to_table
+from mdlray.tables.conversion import to_table
+from mdlray.tables.schema import WEIGHTS
 from mdlray.training.histograms import NUM_BINS, count_weights
 from mdlray.trial import Site, run_pack
 

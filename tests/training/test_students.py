@@ -12,8 +12,9 @@ from mdlray.models import get_family
 from mdlray.models.family import initialize
 from mdlray.plan import Halving, Pack, Sweep, vary
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS, to_table
+from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples
 from mdlray.training.objectives import student_objective
 from mdlray.training.students import Teachers, fit_students, largest_units, noise, plan_stages
