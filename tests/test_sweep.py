@@ -66,7 +66,7 @@ def measured(folder: Path) -> pd.DataFrame:
 
 def test_lists_the_sweeps() -> None:
     code, output = call("--list")
-    assert code == 0 and re.search(r"compare_pruning [\d,]+ trials Which weights should go", output)
+    assert code == 0 and re.search(r"compare_pruning [\d,]+ trials Which compression is best", output)
 
 
 @pytest.mark.parametrize(

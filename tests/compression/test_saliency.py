@@ -60,7 +60,7 @@ def test_brain_damage_ranks_real_digits_weights_better_than_magnitude() -> None:
     spec = replace_fields(TrialSpec(), changes | {"training.batch_size": 64, "compression.last_pruning_epoch": 5})
     splits, _ = place_splits(load_images(spec.data, 0, None), [spec], torch.device("cpu"))
     train, validation = splits["train"], splits["validation"]
-    fitted = fit(FAMILY, (784, 20, 10), [spec], train, validation, lambda steps, stack, parameters, masks: None)
+    fitted = fit(FAMILY, (784, 20, 10), [spec], train, validation, lambda *_: None)
     parameters, inputs = [p.double() for p in fitted.parameters], train.inputs(slice(None)).double()
 
     def loss() -> float:
