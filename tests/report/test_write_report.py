@@ -111,7 +111,7 @@ def test_the_reference_rows_fill_the_tables_of_mnist(tmp_path):
     assert filled == {"Table 1": 14, "Table 2": 8, "Table 3": 14, "Table 4": 8, "Table 5": 14, "Table 6": 8}
     claims = pd.read_parquet(tmp_path / "figures" / "claims.parquet")
     tested = claims[claims["verdict"] != "not tested"]
-    assert set(tested["claim"]) == {"H2", "H3"} and (tested["first_num_runs"] == 5).all()
+    assert {"H2", "H3"} <= set(tested["claim"]) and (tested["first_num_runs"] == 5).all()
     assert pd.read_csv(tmp_path / "figures" / "claims.csv")["verdict"].tolist() == claims["verdict"].tolist()
 
 
