@@ -36,8 +36,8 @@ DENSE_30 = tuple(
     {"model.hidden_units": (30,), **setting}
     for setting in (UNPRUNED, *cross(PRUNED, vary("compression.pruning_ratio", *RATIOS_30)))
 )
-# One hidden unit has 1 % of the weights of 100: fewer there cannot be.
-SMALL_DENSE = tuple(dense(units) for units in (1, 2, 3, 5, 10, 20, 50))
+# One hidden unit has 1 % of the weights of 100: fewer there cannot be. At the others' rate of 0.1 few units die.
+SMALL_DENSE = tuple({**dense(units), "training.learning_rate": 0.01} for units in (1, 2, 3, 5, 10, 20, 50))
 HASHED = tuple(hashed(100, fraction) for fraction in (0.1, 0.03, 0.01, 0.002))
 PRUNED_CONVNETS = tuple(
     {**convnet(12, 7, 1, 2), "compression.method": MAGNITUDE_L2["compression.method"], "compression.pruning_ratio": r}
@@ -77,7 +77,7 @@ SWEEP = Sweep(
             },
             {
                 "repetition": vary_seeds(2),
-                "setting": (dense(2), hashed(30, 0.1), {**convnet(4, 5, 2, 4), "training.num_epochs": 22}),
+                "setting": (SMALL_DENSE[1], hashed(30, 0.1), {**convnet(4, 5, 2, 4), "training.num_epochs": 22}),
             },
         ),
     ),
