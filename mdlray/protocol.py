@@ -12,7 +12,7 @@ An option is the fields of a `TrialSpec` that it changes (`mdlray.plan.Option`).
 from collections.abc import Mapping
 from typing import Any
 
-from mdlray.spec import CompressionSpec, TrainingSpec
+from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 Option = Mapping[str, Any]
 
@@ -22,13 +22,21 @@ RATIOS_100 = (0.0, 0.5, 0.9, 0.95, 0.97, 0.98, 0.985, 0.988, 0.989, 0.99, 0.993,
 RATIOS_30 = (0.9, 0.95, 0.97, 0.98, 0.985, 0.988, 0.989, 0.99)
 """The same of 30 hidden units."""
 
-TRAINING = TrainingSpec(num_epochs=100, batch_size=128, learning_rate=0.1)
-COMPRESSION = CompressionSpec(num_pruning_steps=74, pruning_exponent=96.0, first_pruning_epoch=2, last_pruning_epoch=75)
-QUICK_TRAINING = TrainingSpec(num_epochs=40, batch_size=32, learning_rate=0.05)
-"""For the 5,000 embedded digits."""
-QUICK_COMPRESSION = CompressionSpec(
-    num_pruning_steps=29, pruning_exponent=96.0, first_pruning_epoch=2, last_pruning_epoch=30
+BASE = TrialSpec(
+    training=TrainingSpec(num_epochs=100, batch_size=128, learning_rate=0.1),
+    compression=CompressionSpec(
+        num_pruning_steps=74, pruning_exponent=96.0, first_pruning_epoch=2, last_pruning_epoch=75
+    ),
 )
+QUICK_BASE = TrialSpec(
+    data=DataSpec(dataset="mnist5k"),
+    model=ModelSpec(hidden_units=(30,)),
+    training=TrainingSpec(num_epochs=40, batch_size=32, learning_rate=0.05),
+    compression=CompressionSpec(
+        num_pruning_steps=29, pruning_exponent=96.0, first_pruning_epoch=2, last_pruning_epoch=30
+    ),
+)
+"""The same on the 5,000 embedded digits, smaller and shorter."""
 
 
 def method(name: str, penalty: str, strength: float) -> Option:

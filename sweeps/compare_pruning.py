@@ -9,22 +9,19 @@ networks without penalty, pruned convolutional networks, random labels, and size
 
 from mdlray.plan import Sweep, cross, vary, vary_seeds
 from mdlray.protocol import (
-    COMPRESSION,
+    BASE,
     CONVNETS,
     DATASETS,
     MAGNITUDE_L2,
     PRUNED,
-    QUICK_COMPRESSION,
-    QUICK_TRAINING,
+    QUICK_BASE,
     RATIOS_30,
     RATIOS_100,
-    TRAINING,
     UNPRUNED,
     convnet,
     dense,
     hashed,
 )
-from mdlray.spec import DataSpec, ModelSpec, TrialSpec
 
 TRUE_LABELS = vary("data.label_randomization_fraction", 0.0)
 RANDOM_LABELS = vary("data.label_randomization_fraction", 0.5, 1.0)
@@ -47,7 +44,7 @@ PRUNED_CONVNETS = tuple(
 SWEEP = Sweep(
     name="compare_pruning",
     question="Which compression is best at equal bytes: pruning, hashing, a convolution, or fewer units?",
-    base=TrialSpec(training=TRAINING, compression=COMPRESSION),
+    base=BASE,
     # With --dataset mnist the first 215 trials are tables 1, 3 and 5 of the paper (100 units), the next 125 tables 2, 4
     # and 6 (30 units), then come the other families (115); random labels are last.
     grids=tuple(
@@ -63,12 +60,7 @@ SWEEP = Sweep(
     quick=Sweep(
         name="compare_pruning",
         question="The same on the 5,000 embedded digits, smaller and shorter.",
-        base=TrialSpec(
-            data=DataSpec(dataset="mnist5k"),
-            model=ModelSpec(hidden_units=(30,)),
-            training=QUICK_TRAINING,
-            compression=QUICK_COMPRESSION,
-        ),
+        base=QUICK_BASE,
         grids=(
             {
                 "random labels": vary("data.label_randomization_fraction", 0.0, 1.0),

@@ -11,9 +11,9 @@ sweep, in bytes; and with `--search tpe` Optuna looks for the same front in far 
 from typing import Any
 
 from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import COMPRESSION, DATASETS, TRAINING, convnet
+from mdlray.protocol import BASE, DATASETS, convnet
 from mdlray.space import Space
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.spec import replace_fields
 
 DROPOUTS = (0.0, 0.1, 0.2)
 
@@ -31,12 +31,12 @@ def suggest(trial: Any) -> dict[str, Any]:
 
 SMALLEST = {"channels": 4, "kernel_size": 5, "stride": 3, "pool_size": 4, "dropout": 0.0}
 LARGEST = {"channels": 12, "kernel_size": 7, "stride": 1, "pool_size": 2, "dropout": 0.2}
-BASE = replace_fields(TrialSpec(training=TRAINING, compression=COMPRESSION), convnet(8, 5, 1, 2))
+CONVNET = replace_fields(BASE, convnet(8, 5, 1, 2))
 
 SWEEP = Sweep(
     name="convnet_grid",
     question="How accurate is one convolution, one max pool and one linear layer, at which size?",
-    base=BASE,
+    base=CONVNET,
     grids=(
         {
             "dataset": vary("data.dataset", *DATASETS),
@@ -58,7 +58,7 @@ SWEEP = Sweep(
     quick=Sweep(
         name="convnet_grid",
         question="Four of its shapes on the 5,000 embedded digits, shorter.",
-        base=replace_fields(BASE, {"data.dataset": "mnist5k", "training.num_epochs": 22}),
+        base=replace_fields(CONVNET, {"data.dataset": "mnist5k", "training.num_epochs": 22}),
         grids=(
             {
                 "channels": vary("model.hidden_units", (4,), (8,)),

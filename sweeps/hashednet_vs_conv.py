@@ -8,8 +8,7 @@ Added to the paper: inflation (Chen et al. 2015, §6), as many buckets behind wi
 """
 
 from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import COMPRESSION, CONVNETS, DATASETS, QUICK_COMPRESSION, QUICK_TRAINING, TRAINING, hashed
-from mdlray.spec import DataSpec, TrialSpec
+from mdlray.protocol import BASE, CONVNETS, DATASETS, QUICK_BASE, hashed
 
 FRACTIONS = (1.0, 0.5, 0.1, 0.05, 0.03, 0.02, 0.01, 0.002)
 BUDGETS = (0.1, 0.01)
@@ -18,7 +17,7 @@ INFLATIONS = (2, 4, 8)
 SWEEP = Sweep(
     name="hashednet_vs_conv",
     question="Is a HashedNet better than a small convolutional network of as many weights?",
-    base=TrialSpec(training=TRAINING, compression=COMPRESSION),
+    base=BASE,
     # With --dataset mnist the first 40 trials are the HashedNets, the next 40 the convolutional networks.
     grids=tuple(
         {"dataset": vary("data.dataset", *DATASETS), "setting": settings, "repetition": vary_seeds(5)}
@@ -31,7 +30,7 @@ SWEEP = Sweep(
     quick=Sweep(
         name="hashednet_vs_conv",
         question="The same on the 5,000 embedded digits, shorter.",
-        base=TrialSpec(data=DataSpec(dataset="mnist5k"), training=QUICK_TRAINING, compression=QUICK_COMPRESSION),
+        base=QUICK_BASE,
         grids=(
             {
                 "setting": (

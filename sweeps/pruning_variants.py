@@ -7,8 +7,7 @@ the paper's tables contradict its text (Optimal Brain Damage overtakes magnitude
 """
 
 from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import COMPRESSION, CONVNETS, PRUNED, QUICK_COMPRESSION, QUICK_TRAINING, TRAINING
-from mdlray.spec import DataSpec, ModelSpec, TrialSpec
+from mdlray.protocol import BASE, CONVNETS, PRUNED, QUICK_BASE
 
 DATASETS = ("mnist_background_random", "mnist_background_images", "mnist_rotation", "mnist")
 SPARSE = (0.998, 0.997, 0.995, 0.993, 0.99, 0.98, 0.95, 0.9)
@@ -17,7 +16,7 @@ OTHERS = (0.989, 0.988, 0.985, 0.97, 0.5, 0.0)
 SWEEP = Sweep(
     name="pruning_variants",
     question="Does what holds on MNIST hold where digits are rotated, or have noise or photographs behind them?",
-    base=TrialSpec(training=TRAINING, compression=COMPRESSION),
+    base=BASE,
     # With --dataset NAME the first 120 trials are the sparse end of that data set.
     grids=tuple(
         {
@@ -32,12 +31,7 @@ SWEEP = Sweep(
     quick=Sweep(
         name="pruning_variants",
         question="The same on the 5,000 embedded digits and their variants, smaller and shorter.",
-        base=TrialSpec(
-            data=DataSpec(dataset="mnist5k"),
-            model=ModelSpec(hidden_units=(30,)),
-            training=QUICK_TRAINING,
-            compression=QUICK_COMPRESSION,
-        ),
+        base=QUICK_BASE,
         grids=(
             {
                 "dataset": vary("data.dataset", "mnist5k_background_random", "mnist5k"),
