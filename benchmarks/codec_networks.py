@@ -29,7 +29,7 @@ FROM_REFERENCE = (
     ("obd", "l2", 0.95),
     ("obd", "l2", 0.995),
 )
-"""Method, regularizer and pruning ratio of networks of the reference run, those of seed 0."""
+"""Method, regularizer and pruning ratio of 784-100-10 networks of the reference run, those of seed 0."""
 
 LEVELS = np.array([level for level in range(-7, 9) if level])
 """Fifteen levels other than zero, drawn with P(level) ~ exp(-|level| / 3)."""
@@ -42,7 +42,8 @@ def trained_networks(more: list[Path]) -> Iterator[tuple[str, CodedNetwork]]:
     """Names and networks: of the reference runs, of NETWORKS, and of further files."""
     trials = pd.read_parquet(REFERENCE / "trials.parquet")
     for method, regularizer, ratio in FROM_REFERENCE:
-        chosen = (trials["seed"] == 0) & (trials["pruning_ratio"] == ratio)
+        chosen = (trials["architecture"] == "dense-100") & (trials["seed"] == 0)
+        chosen &= trials["pruning_ratio"] == ratio
         chosen &= (trials["method"] == method) & (trials["regularizer"] == regularizer)
         (trial,) = trials["trial_id"][chosen]
         name = f"784-100-10, {method} {regularizer}, {ratio:.1%}" if ratio else "784-100-10, unpruned"
