@@ -8,19 +8,20 @@ maps flattened one after another. The ReLU is our choice: the paper names no non
 which is the same as before it, for fewer numbers. Dropout silences single places of maps.
 
 Sizes are (pixels, channels, kernel_size, stride, pool_size, classes); (784, 8, 7, 1, 3, 10) has 392 + 3920 weights and
-18 biases. A convolution of one channel is a product of all patches with the kernels; with the channels last, this and
-the maximum take two thirds of the time of `conv2d` on a CPU (8 channels of 7 x 7, five members, batches of 16), most of
-all because all members share the patches where they share the pictures.
+18 biases. Members are channels of one grouped convolution. Memory has channels last: on a CPU this halves the time of
+the convolution and the maximum where every member has its own order of pictures (12 channels of 7 x 7, five members,
+batches of 16; a product of all patches with the kernels took as long as channels in their usual place, and is only
+faster, by up to 1.4, where members share the pictures).
 
 Axes: M members, B examples, P pixels, G groups of members that share pictures (one of all, or each alone), N channels
-of a group, L places of a kernel in a batch, W weights of a kernel, F features, C classes.
+of a member, F features, C classes.
 """
 
 import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import conv2d, max_pool2d
 
 from mdlray.models.curvature import curvature_of
 from mdlray.models.family import Dropout, Family, Parameters, Shapes, Sizes, unbound
@@ -82,16 +83,14 @@ def bind(sizes: Sizes) -> Family:
 def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *, stride: int, pool_size: int) -> Tensor:
     """Logits (M, B, C) for inputs (B, P) shared by all members, or (M, B, P)."""
     kernels, bias_MN, weight_MCF, bias_MC = parameters
-    members, batch, side, edge = kernels.shape[0], inputs.shape[-2], math.isqrt(inputs.shape[-1]), kernels.shape[-1]
+    members, batch, side = kernels.shape[0], inputs.shape[-2], math.isqrt(inputs.shape[-1])
     groups = 1 if inputs.ndim == 2 else members
-    patches = inputs.reshape(groups, batch, side, side).unfold(2, edge, stride).unfold(3, edge, stride)
-    places = patches.shape[2]
-    kernels_GNW = kernels.reshape(groups, -1, edge**2)
-    maps_GLN = patches.reshape(groups, -1, edge**2) @ kernels_GNW.transpose(1, 2)
-    maps = maps_GLN.view(groups * batch, places, places, -1).permute(0, 3, 1, 2)
-    largest = max_pool2d(maps, pool_size).reshape(groups, batch, members // groups, bias_MN.shape[1], -1)
+    pictures = inputs.reshape(groups, batch, side, side).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    filters = kernels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    maps = conv2d(pictures, filters, stride=stride, groups=groups)
+    largest = max_pool2d(maps, pool_size).reshape(batch, members, bias_MN.shape[1], -1)
     # A bias common to all places may be added behind the maximum.
-    features = torch.relu(largest.transpose(1, 2).flatten(0, 1) + bias_MN[:, None, :, None])
+    features = torch.relu(largest.transpose(0, 1) + bias_MN[:, None, :, None])
     features_MBF = features.flatten(2)
     features_MBF = dropout(features_MBF) if dropout else features_MBF
     return torch.baddbmm(bias_MC[:, None, :], features_MBF, weight_MCF.transpose(1, 2))
