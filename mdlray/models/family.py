@@ -49,6 +49,9 @@ class Family:
     """The family as it is for these sizes, where `forward` and `curvature` need more than tensors tell (a stride)."""
     fans: Callable[[Sizes], list[int]] | None = None
     """Inputs that each parameter's unit sums over, where that is not what its shape says (shared weights)."""
+    chain: bool = False
+    """Whether its parameters are weight, bias, weight, bias ... of ReLU layers that follow each other unit by unit (a
+    unit may stand for a block of the next layer's inputs, the places of its map), so that units can be left out."""
 
     def of(self, sizes: Sizes) -> "Family":
         """The family whose functions may be called for networks of these sizes."""

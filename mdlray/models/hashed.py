@@ -21,6 +21,7 @@ Axes: M members, B examples, P pixels, O units out, I units in, K buckets, V vir
 """
 
 import struct
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -79,7 +80,7 @@ def bind(sizes: Sizes) -> Family:
         numbers = sum(2 * i * o for i, o in zip(units, units[1:], strict=False))
         return curvature_of(forward, parameters, inputs_BP, numbers)
 
-    return Family("hashed", shapes, layer_names, forward, curvature, sizes_of, bind, fans)
+    return replace(HASHED, forward=forward, curvature=curvature)
 
 
 def virtual_parameters(parameters: Parameters, units: Sizes, hash_seed: int) -> Parameters:

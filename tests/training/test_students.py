@@ -16,7 +16,6 @@ from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples
-from mdlray.training.objectives import student_objective
 from mdlray.training.students import Teachers, fit_students, largest_units, noise, plan_stages
 from mdlray.trial import Site, check_names, run_pack
 
@@ -78,20 +77,6 @@ def test_a_larger_student_of_soft_labels_comes_close(temperature: float) -> None
     assert last.member(0)[1] > 0.9
 
 
-def test_objectives_are_what_they_say() -> None:
-    generator = torch.Generator().manual_seed(0)
-    z, t = torch.randn(2, 2, 3, 5, generator=generator)
-    hot = student_objective(replace(spec(1).student, temperature=3.0))(z, t)
-    wanted = -9 * (torch.softmax(t / 3, -1) * torch.log(torch.softmax(z / 3, -1))).sum(-1)
-    torch.testing.assert_close(hot.loss_MB, wanted)
-    squared = student_objective(replace(spec(1).student, targets="logits"))(z, t)
-    torch.testing.assert_close(squared.loss_MB, ((z - t) ** 2).sum(-1) / 2)
-    divergence = torch.distributions.kl_divergence(*(torch.distributions.Categorical(logits=x) for x in (t, z)))
-    for batch in (hot, squared):
-        torch.testing.assert_close(batch.nats_MB, divergence)
-        assert torch.equal(batch.right_MB, z.argmax(-1) == t.argmax(-1))
-
-
 def test_the_largest_units_are_kept_layer_after_layer() -> None:
     sizes, smaller = (12, 9, 7, 4), (12, 5, 3, 4)
     parameters = initialize(DENSE.shapes(sizes), [torch.Generator().manual_seed(s) for s in (1, 2)])
@@ -121,6 +106,38 @@ def test_filters_and_the_columns_behind_them_are_kept_together() -> None:
     assert torch.equal(chosen[2], parameters[2][:, ::2, ::2])
     by_filter = parameters[4].view(1, 8, 6, 16)
     assert torch.equal(chosen[4].view(1, 4, 3, 16), by_filter[:, ::2, ::2])
+
+
+def test_channels_of_a_convolution_are_kept_with_the_places_of_their_maps() -> None:
+    """Where the channels that go are silent, the student's logits are its teacher's."""
+    sizes, smaller = (144, 4, 5, 1, 2, 3), (144, 2, 5, 1, 2, 3)
+    family = get_family("convnet")
+    parameters = initialize(family.shapes(sizes), [torch.Generator().manual_seed(1)])
+    parameters[0][:, ::2] = 0  # the channels that are left are those of odd number
+    chosen = largest_units(family, smaller, parameters)
+    assert [tuple(p.shape[1:]) for p in chosen] == family.shapes(smaller)
+    inputs = torch.randn(6, 144, generator=torch.Generator().manual_seed(2))
+    wanted = family.of(sizes).forward(parameters, inputs, None)
+    torch.testing.assert_close(family.of(smaller).forward(chosen, inputs, None), wanted)
+
+
+CONVOLUTION = {"model__family": "convnet", "model__hidden_units": (4,), "model__pool_size": 4}
+HASHED = {"model__family": "hashed", "model__bucket_fraction": 0.2, "model__hidden_units": (16,)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "architecture"),
+    [(CONVOLUTION, "largest", "convnet-2-p4"), (HASHED, "random", "hashed-8-f0.2")],
+)
+def test_networks_of_other_families_have_students(fields: dict[str, object], start: str, architecture: str) -> None:
+    how = {"student__start": start, "student__inputs": "true", "student__num_epochs": 6}
+    result = run_pack(Pack("toy", (spec(**fields), spec(1, **fields, **how))), SITE)
+    teacher, student = result.rows
+    assert student["status"] == "ok", student["error"]
+    assert student["architecture"] == architecture and student["num_weights"] < teacher["num_weights"]
+    assert student["decoded_ok"] and student["test_accuracy"] > 0.5
+    mine = [curve for curve in result.curves if curve["trial_id"] == student["trial_id"]]
+    assert mine[-1]["train_nats_per_example"] < mine[0]["train_nats_per_example"]
 
 
 def test_noise_is_uniform_and_hangs_on_its_seed_only() -> None:
@@ -252,3 +269,5 @@ def test_what_does_not_go_together_is_explained() -> None:
         Sweep(name="x", question="?", base=spec(), grids=({"r": vary("student.round", 0, 1)},), halving=Halving())
     with pytest.raises(ValueError, match="lenet5"):
         check_names([spec(1, model__family="lenet5", model__hidden_units=(4,), student__shrink_factor=0.5)])
+    with pytest.raises(ValueError, match="family 'hashed'; the largest units are known in dense, lenet5 and convnet"):
+        check_names([spec(1, **HASHED, student__start="largest")])
