@@ -98,4 +98,14 @@ def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *,
     return torch.baddbmm(bias_MC[:, None, :], features_MBF, weight_MCF.transpose(1, 2))
 
 
-CONVNET = Family("convnet", shapes, layer_names, unbound, unbound, sizes_of, bind, chain=True)
+CONVNET = Family(
+    "convnet",
+    shapes,
+    layer_names,
+    unbound,
+    unbound,
+    sizes_of,
+    bind,
+    chain=True,
+    own_fields=("kernel_size", "stride", "pool_size"),
+)
