@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from mdlray.checks import check_names
 from mdlray.models import get_family
 from mdlray.models.family import initialize
-from mdlray.plan import Halving, Pack, Sweep, vary
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.plan import Halving, Pack, Sweep, expand, find_sweep, load_sweep, vary
+from mdlray.spec import StudentSpec, TrialSpec, replace_fields
 from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples
+from mdlray.training.state import start
 from mdlray.training.students import Teachers, fit_students, largest_units, noise, plan_stages
-from mdlray.trial import Site, check_names, run_pack
+from mdlray.trial import Site, run_pack
 
 DENSE = get_family("dense")
 SHORT = {
@@ -164,6 +166,26 @@ def test_stages_go_up_to_the_last_round_that_is_asked_for() -> None:
         (4, [2], "largest"),
     ]
     assert stages[3].specs == (spec(3),) and stages[1].specs[1] == spec(1, **fake)
+
+
+def test_the_sweep_asks_what_the_blog_asked() -> None:
+    """Two copies of one network, true and random labels; rounds of 20 % fewer units fitted to answers to noise."""
+    blog = expand(load_sweep(find_sweep("shrink_students")), num_trials=96)
+    assert len({one.trial_id for one in blog}) == 96
+    assert {(*one.model.hidden_units, one.training.num_epochs, one.training.batch_size) for one in blog} == {
+        (512, 512, 100, 128)
+    }
+    by_label = {
+        fraction: [one for one in blog if one.data.label_randomization_fraction == fraction] for fraction in (0.0, 1.0)
+    }
+    for real, fake in zip(*by_label.values(), strict=True):
+        assert (real.seeds, real.student) == (fake.seeds, fake.student)
+    assert sorted(one.student.round for one in by_label[1.0]) == sorted([*range(16)] * 3)
+    assert {one.network.hidden_units for one in blog if one.student.round == 15} == {(18, 18)}
+    students = [one.student for one in blog if one.student.round]
+    assert set(students) == {StudentSpec(round=number, inputs="noise", num_epochs=100) for number in range(1, 16)}
+    twins = start(DENSE, (784, 512, 512, 10), [half[0] for half in by_label.values()], torch.device("cpu"))
+    assert all(torch.equal(*parameter) for parameter in twins.parameters)
 
 
 def without_times(result: PackResult) -> PackResult:
