@@ -115,11 +115,12 @@ def expand(
     `changes` overrides fields of every trial (`{"data.dataset": "kmnist"}`), `seed` is added to every seed.
     """
     trials: dict[str, TrialSpec] = {}
-    for grid in sweep.grids:
-        for option in cross(*grid.values()):
-            spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}), seed)
-            trials.setdefault(spec.trial_id, spec)
-    return list(itertools.islice(trials.values(), num_trials))
+    for option in (option for grid in sweep.grids for option in cross(*grid.values())):
+        if len(trials) == num_trials:
+            break
+        spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}), seed)
+        trials.setdefault(spec.trial_id, spec)
+    return list(trials.values())
 
 
 def replace_seeds(spec: TrialSpec, added: int) -> TrialSpec:

@@ -63,7 +63,8 @@ def dense(*hidden_units: int) -> Option:
 def hashed(units: int, bucket_fraction: float) -> Option:
     """A HashedNet of one hidden layer (Chen et al. 2015) with so many weights stored per virtual one.
 
-    Their inflation by e is `hashed(e * units, fraction / e)`: as many buckets behind a wider virtual layer.
+    Their inflation by e is `hashed(e * units, fraction / e)`: as many buckets behind a wider virtual layer. All
+    repetitions share the hash (`model.hash_seed`): deviations over seeds do not tell how much hangs on it.
     """
     return {
         **dense(units),

@@ -37,15 +37,15 @@ def run_missing(
 
     `cluster_lost` must end the process: it is called in another thread when the cluster is gone, with what happened.
     """
-    from mdlray import dispatch, trial
+    from mdlray import checks, dispatch, trial
 
     started = Started(datetime.now(UTC), time.monotonic(), current_commit())
-    trial.check_names(asked.trials)
+    checks.check_names(asked.trials)
     dispatch.connect(address, cluster_lost)
     try:
         resources = dispatch.choose_resources(gpus)
         todo = search_todo(asked, resources) if asked.search else grid_todo(asked, resources)
-        trial.fetch_data(todo.samples, asked.data)
+        checks.fetch_data(todo.samples, asked.data)
         device = "auto" if resources.on_gpu else "cpu"
         site = trial.Site(
             asked.data, asked.background_images, device, definitions=asked.definitions, halving=asked.sweep.halving

@@ -81,7 +81,7 @@ def grid_todo(asked: Asked, resources: "Resources") -> Todo:
 
 def search_todo(asked: Asked, resources: "Resources") -> Todo:
     """A search that goes on where its journal ends, and writes the journal whenever a batch is told."""
-    from mdlray.trial import check_names
+    from mdlray.checks import check_names
 
     sweep = asked.sweep
     # Not fewer where there are many workers: the packs of a search must not depend on who is there.

@@ -17,27 +17,17 @@ from pathlib import Path
 
 import torch
 
-from mdlray.compression import Pruner, check_choices, get_saliency
-from mdlray.data import Images, describe_images, find_dataset, find_reader, load_images
+from mdlray.compression import Pruner
+from mdlray.data import Images, describe_images, load_images
 from mdlray.measure import Stack, failed_trials, measure
 from mdlray.models import Family, get_family
 from mdlray.plan import Halving, Pack, define
-from mdlray.registry import find
 from mdlray.spec import SPEC_VERSION, TrialSpec
 from mdlray.tables.pack import PackResult, failed_pack, join
-from mdlray.training import (
-    LEARNING_RATE_SCHEDULES,
-    OPTIMIZERS,
-    REGULARIZERS,
-    Examples,
-    State,
-    fit,
-    num_batches,
-    place_splits,
-)
+from mdlray.training import Examples, State, fit, num_batches, place_splits
 from mdlray.training.checkpoint import Checkpoints, Progress, Save
 from mdlray.training.memory import in_pieces, measure_need, most_on_gpu, packs_that_fit, peak_bytes
-from mdlray.training.students import Teachers, check_start, fit_students, plan_stages, teachers_of
+from mdlray.training.students import Teachers, fit_students, plan_stages, teachers_of
 
 Load = Callable[[], Images]
 Resume = Callable[[Sequence[TrialSpec]], State | None]
@@ -231,35 +221,6 @@ def _fit(
     return Stack(specs, family, sizes, fitted, [], splits, changed)
 
 
-def check_names(trials: Sequence[TrialSpec]) -> None:
-    """Raise ValueError for a name that no registry knows, and for choices that a trial's family does not have."""
-    for spec in {
-        (s.training.optimizer, s.training.learning_rate_schedule, s.training.regularizer): s for s in trials
-    }.values():
-        find(OPTIMIZERS, "optimizer", spec.training.optimizer)
-        find(LEARNING_RATE_SCHEDULES, "learning_rate_schedule", spec.training.learning_rate_schedule)
-        find(REGULARIZERS, "regularizer", spec.training.regularizer)
-    for family in {spec.model.family for spec in trials}:
-        get_family(family)
-    for method in {spec.compression.method for spec in trials}:
-        get_saliency(method)
-    for spec in {(spec.model, spec.network, spec.compression, spec.student.start): spec for spec in trials}.values():
-        check_start(spec)
-        for model in {spec.model, spec.network}:
-            # How many weight tensors there are depends on the hidden layers only: no data set is needed here.
-            built = get_family(model.family)
-            shapes = built.shapes(built.sizes(model, 28 * 28, 10))
-            check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
-    for dataset in {spec.data.dataset for spec in trials}:
-        find_dataset(dataset)
-
-
-def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
-    """Read each base data set once, so that it is downloaded here and not by many workers (errors: `mdlray.data`)."""
-    for base in {find_dataset(spec.data.dataset).base for spec in trials}:
-        find_reader(base)(data)
-
-
 def _device(site: Site) -> torch.device:
     return torch.device("cuda" if site.device == "auto" and torch.cuda.is_available() else "cpu")
 
@@ -275,6 +236,7 @@ def _with_students(pack: Pack) -> bool:
 
 def _network(spec: TrialSpec, images: Images) -> tuple[Family, tuple[int, ...]]:
     family = get_family(spec.model.family)
+    family.check_fields(spec.model)
     sizes = family.sizes(spec.network, images.pixels_NP.shape[1], images.num_classes)
     return family.of(sizes), sizes
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mdlray.models import get_family
-from mdlray.plan import expand, find_sweep, load_sweep
+from mdlray.plan import cross, expand, find_sweep, load_sweep
 from mdlray.protocol import CONVNETS, RATIOS_30, RATIOS_100, dense, hashed
 from mdlray.report.published import published_accuracy
 from mdlray.spec import TrialSpec, replace_fields
@@ -40,10 +40,28 @@ def test_inflation_keeps_the_budget(by: int) -> None:
     assert num_weights(spec) == pytest.approx(7940, abs=1)
 
 
-def test_an_option_sets_all_that_another_option_changes() -> None:
-    """Crossed or not, a dense network after a convolutional one is trained as a dense one of its own."""
-    assert replace_fields(TrialSpec(), dense(3)).model.hidden_units == (3,)
-    assert num_weights(replace_fields(TrialSpec(), dense(1))) == 794
+@pytest.mark.parametrize(("units", "ratio"), [(50, 0.5), (10, 0.9), (5, 0.95), (3, 0.97), (2, 0.98), (1, 0.99)])
+def test_few_units_have_the_weights_of_a_pruned_network(units: int, ratio: float) -> None:
+    """As many as are left of 100 units; fewer than one unit there is not."""
+    spec = replace_fields(TrialSpec(), dense(units))
+    assert num_weights(spec) == round((1 - ratio) * num_weights(TrialSpec()))
+    assert spec.compression.pruning_ratio == 0 and spec.training.regularizer == "none"
+
+
+def test_the_grid_of_convolutional_networks_is_the_papers() -> None:
+    """29,160 trainings as the paper says, each of a shape that fits into 28 x 28 pixels."""
+    sweep = load_sweep(find_sweep("convnet_grid"))
+    (grid,) = sweep.grids
+    assert math.prod(map(len, grid.values())) == 29160 and len(grid["repetition"]) == 5
+    values = {axis: [next(iter(option.values())) for option in options] for axis, options in grid.items()}
+    assert values["channels"] == [(channels,) for channels in range(4, 13)] and values["kernel"] == list(range(5, 11))
+    assert values["stride"] == [1, 2, 3] and values["pool"] == [2, 3, 4] and values["dropout"] == [0.0, 0.1, 0.2]
+    shapes = cross(*(grid[axis] for axis in ("channels", "kernel", "stride", "pool")))
+    sizes = [num_weights(replace_fields(sweep.base, shape)) for shape in shapes]
+    assert len(sizes) == 486 and (min(sizes), max(sizes)) == (260, 17580)
+    training = sweep.base.training
+    assert (training.batch_size, training.learning_rate, training.num_epochs) == (16, 0.01, 30)
+    assert (training.regularizer, training.regularizer_strength) == ("l2", 0.001)
 
 
 @pytest.mark.parametrize("name", SWEEPS)

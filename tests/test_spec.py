@@ -12,6 +12,7 @@ from mdlray.spec import (
     CompressionSpec,
     DataSpec,
     ModelSpec,
+    StudentSpec,
     TrialSpec,
     canonical_json,
     from_dict,
@@ -156,6 +157,14 @@ def test_architecture_names_what_is_unusual() -> None:
     assert ModelSpec().architecture == "dense-100"
     assert ModelSpec(family="convnet", hidden_units=(8,), kernel_size=7, pool_size=3).architecture == "convnet-8-k7-p3"
     assert ModelSpec(family="hashed", bucket_fraction=0.01).architecture == "hashed-100-f0.01"
+    assert ModelSpec(family="hashed", hash_seed=2**28 - 1).architecture == "hashed-100-h268435455"
+
+
+def test_strategies_name_what_is_unusual() -> None:
+    assert StudentSpec(round=2, temperature=4.0, num_epochs=300).strategy == (
+        "noise soft_labels random num_epochs=300 temperature=4"
+    )
+    assert StudentSpec(round=2, noise_seed=1234567).strategy != StudentSpec(round=2, noise_seed=1234568).strategy
 
 
 def test_random_pixels_are_shared_only_within_a_seed() -> None:
@@ -177,6 +186,7 @@ def test_random_pixels_are_shared_only_within_a_seed() -> None:
         ({"model.bucket_fraction": 0.0}, r"bucket_fraction is 0.0, it must be in \(0, 1\]"),
         ({"student.round": 1}, "a student is smaller, not pruned"),
         ({"student.inputs": "true"}, "inputs is 'true', it must be 'noise' where round is 0"),
+        ({"student.round": 1, "student.inputs": "true", "student.noise_seed": 3}, "0 where inputs are 'true'"),
         ({"student.round": 1, "student.start": "best"}, "'random' or 'largest'"),
         (
             {"student.round": 1, "student.targets": "logits", "student.temperature": 2.0},

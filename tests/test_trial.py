@@ -16,7 +16,7 @@ from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples, epoch_batches, member_generator, place_splits
-from mdlray.trial import Site, check_names, run_pack
+from mdlray.trial import Site, run_pack
 
 SHORT = {
     "data.dataset": "mnist5k",
@@ -202,22 +202,6 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
     result = run_pack(Pack("toy", (unknown,)), Site(data=tmp_path))
     assert [row["status"] for row in result.rows] == ["failed"] and "mnist5k" in result.rows[0]["error"]
     assert to_table(result.rows, TRIALS).num_rows == 1
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"compression__quantization_grid": "log"}, "quantization_grid is 'log'; known are: kmeans, uniform"),
-        ({"compression__levels_per_layer": (4, 4, 4)}, "dense-20 has 2 weight tensors"),
-        ({"data__dataset": "imagenet"}, "imagenet.*mnist5k"),
-        ({"compression__method": "magic"}, "known are: magnitude, none, obd"),
-        ({"training__optimizer": "lion"}, "known are: adam, sgd"),
-        ({"model__family": "cnn"}, "known are: convnet, dense, hashed, lenet5"),
-    ],
-)
-def test_names_are_checked_before_anything_runs(changes: dict[str, object], words: str) -> None:
-    with pytest.raises(ValueError, match=f"(?s){words}"):
-        check_names([spec(**changes)])
 
 
 HALVED = Site(halving=Halving(rungs=(0.34, 0.67)))

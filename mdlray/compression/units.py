@@ -18,21 +18,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlray.models import Family
+from mdlray.models import Family, chains
 from mdlray.registry import find
 
 Arrays: TypeAlias = list[NDArray[Any]]
 Orders: TypeAlias = list[NDArray[np.int64]]
 
-CHAINS = ("dense", "lenet5")
-"""Families whose parameters are weight, bias, weight, bias … of layers that follow each other as above."""
-
 
 def check_chain(family: Family) -> None:
     """ValueError for a family of which is not known that its layers follow each other."""
-    if family.name not in CHAINS:
+    if not family.chain:
         raise ValueError(
-            f"family is {family.name!r}; dead units can be removed and units ordered in {' and '.join(CHAINS)} only. "
+            f"family is {family.name!r}; dead units can be removed and units ordered in {chains()} only. "
             "Set remove_dead_units to False and unit_order to 'trained'."
         )
 

@@ -17,7 +17,7 @@ from mdlray.models.lenet5 import LENET5
 from mdlray.models.network import Network, build_network
 from mdlray.registry import find
 
-__all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "get_family", "prunable"]
+__all__ = ["MODELS", "Family", "Network", "Parameters", "build_network", "chains", "get_family", "prunable"]
 
 MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5, "convnet": CONVNET, "hashed": HASHED}
 
@@ -25,3 +25,9 @@ MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5, "convnet": CONVNE
 def get_family(name: str) -> Family:
     """The family of that name; ValueError lists the known ones."""
     return find(MODELS, "family", name, "mdlray.models")
+
+
+def chains() -> str:
+    """The names of our families that are chains (`Family.chain`), for errors: `dense, lenet5 and convnet`."""
+    *names, last = [name for name, family in MODELS.items() if family.chain]
+    return f"{', '.join(names)} and {last}"

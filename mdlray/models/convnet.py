@@ -18,6 +18,7 @@ of a member, F features, C classes.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -77,7 +78,7 @@ def bind(sizes: Sizes) -> Family:
     def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
         return curvature_of(forward, parameters, inputs_BP, places * (sizes[2] ** 2 + sizes[1]))
 
-    return Family("convnet", shapes, layer_names, forward, curvature, sizes_of, bind)
+    return replace(CONVNET, forward=forward, curvature=curvature)
 
 
 def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *, stride: int, pool_size: int) -> Tensor:
@@ -96,4 +97,14 @@ def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *,
     return torch.baddbmm(bias_MC[:, None, :], features_MBF, weight_MCF.transpose(1, 2))
 
 
-CONVNET = Family("convnet", shapes, layer_names, unbound, unbound, sizes_of, bind)
+CONVNET = Family(
+    "convnet",
+    shapes,
+    layer_names,
+    unbound,
+    unbound,
+    sizes_of,
+    bind,
+    chain=True,
+    own_fields=("kernel_size", "stride", "pool_size"),
+)

@@ -76,4 +76,4 @@ def _affine(weight_MOH: Tensor, bias_MO: Tensor, inputs: Tensor) -> Tensor:
     return z_BMO.view(-1, members, units).transpose(0, 1)
 
 
-DENSE = Family("dense", shapes, layer_names, forward, curvature)
+DENSE = Family("dense", shapes, layer_names, forward, curvature, chain=True)

@@ -11,7 +11,7 @@ Axes: M members, B examples of a batch, P pixels, H units, C classes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NoReturn
 
 import torch
@@ -49,10 +49,24 @@ class Family:
     """The family as it is for these sizes, where `forward` and `curvature` need more than tensors tell (a stride)."""
     fans: Callable[[Sizes], list[int]] | None = None
     """Inputs that each parameter's unit sums over, where that is not what its shape says (shared weights)."""
+    chain: bool = False
+    """Whether its parameters are weight, bias, weight, bias ... of ReLU layers that follow each other unit by unit (a
+    unit may stand for a block of the next layer's inputs, the places of its map), so that units can be left out."""
+    own_fields: tuple[str, ...] = ()
+    """Fields of `ModelSpec` that `sizes` looks at beside `hidden_units`; any other would have no effect."""
 
     def of(self, sizes: Sizes) -> "Family":
         """The family whose functions may be called for networks of these sizes."""
         return self.bind(sizes) if self.bind else self
+
+    def check_fields(self, model: ModelSpec) -> None:
+        """ValueError for a field that is not left at its default and has no effect in this family."""
+        for field in fields(model):
+            given, default = getattr(model, field.name), field.default
+            if field.name not in ("family", "hidden_units", *self.own_fields) and given != default:
+                raise ValueError(
+                    f"{field.name} is {given!r} and has no effect in family {self.name!r}; leave it at {default!r}."
+                )
 
 
 class Dropout:

@@ -21,6 +21,7 @@ Axes: M members, B examples, P pixels, O units out, I units in, K buckets, V vir
 """
 
 import struct
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -34,6 +35,8 @@ from mdlray.spec import ModelSpec
 
 MAX_BUCKETS = 2**22
 """Most buckets of a layer: a tensor in a file has no more columns."""
+MAX_VIRTUAL = 2**28
+"""Most virtual weights of all layers together; files are refused beyond."""
 MAX_LAYERS = 63
 """A file has room for the sizes of no more."""
 
@@ -42,6 +45,11 @@ def sizes_of(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
     """(pixels, units ..., classes, buckets ..., hash_seed); ValueError if a file could not hold the network."""
     units = (num_pixels, *model.hidden_units, num_classes)
     virtual = [i * o for i, o in zip(units, units[1:], strict=False)]
+    if sum(virtual) > MAX_VIRTUAL:
+        raise ValueError(
+            f"hashed has {sum(virtual)} virtual weights with hidden_units={model.hidden_units}; at most {MAX_VIRTUAL} "
+            "can be coded: lower hidden_units."
+        )
     buckets = [max(1, round(model.bucket_fraction * number)) for number in virtual]
     if max(buckets) > MAX_BUCKETS or len(buckets) > MAX_LAYERS:
         raise ValueError(
@@ -79,7 +87,7 @@ def bind(sizes: Sizes) -> Family:
         numbers = sum(2 * i * o for i, o in zip(units, units[1:], strict=False))
         return curvature_of(forward, parameters, inputs_BP, numbers)
 
-    return Family("hashed", shapes, layer_names, forward, curvature, sizes_of, bind, fans)
+    return replace(HASHED, forward=forward, curvature=curvature)
 
 
 def virtual_parameters(parameters: Parameters, units: Sizes, hash_seed: int) -> Parameters:
@@ -114,4 +122,14 @@ def _parts(sizes: Sizes) -> tuple[Sizes, Sizes, int]:
     return units, buckets, sizes[-1]
 
 
-HASHED = Family("hashed", shapes, layer_names, unbound, unbound, sizes_of, bind, fans)
+HASHED = Family(
+    "hashed",
+    shapes,
+    layer_names,
+    unbound,
+    unbound,
+    sizes_of,
+    bind,
+    fans,
+    own_fields=("bucket_fraction", "hash_seed"),
+)

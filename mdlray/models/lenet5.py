@@ -130,4 +130,4 @@ def _pooled(side: int) -> int:
     return (side - KERNEL + 1) // 2
 
 
-LENET5 = Family("lenet5", shapes, layer_names, forward, curvature)
+LENET5 = Family("lenet5", shapes, layer_names, forward, curvature, chain=True)

@@ -1,6 +1,7 @@
 """A trial as a frozen value, its parts, and the ids derived from it (`mdlray.spec.trial` says how)."""
 
-from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, StudentSpec, TrainingSpec
+from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec
+from mdlray.spec.student import StudentSpec
 from mdlray.spec.trial import (
     ADDED_FIELDS,
     AFTER_TRAINING,

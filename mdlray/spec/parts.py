@@ -24,14 +24,14 @@ class DataSpec:
     """Photographs behind `*_background_images`: `sample` (scikit-learn's two) or the digest of a user's folder."""
 
     def __post_init__(self) -> None:
-        _settle_types(self)
+        settle_types(self)
         require(0 <= self.label_randomization_fraction <= 1, self, "label_randomization_fraction", "in [0, 1]")
         require(self.split in ("study", "usual"), self, "split", "'study' or 'usual'")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Which network, before compression."""
+    """Which network, before compression; what stands behind another family's name has no effect and must be left."""
 
     family: str = "dense"
     """A name in `mdlray.models.MODELS`."""
@@ -51,7 +51,7 @@ class ModelSpec:
     """`hashed`: which virtual weight shares which bucket."""
 
     def __post_init__(self) -> None:
-        _settle_types(self)
+        settle_types(self)
         require(
             all(isinstance(units, int) and units > 0 for units in self.hidden_units),
             self,
@@ -68,7 +68,7 @@ class ModelSpec:
         """The name in tables: the family, its units, and what else is unusual: `dense-100`, `convnet-8-k7-p3`."""
         letters = {"kernel_size": "k", "stride": "s", "pool_size": "p", "bucket_fraction": "f", "hash_seed": "h"}
         unusual = {name: getattr(self, name) for name in letters if getattr(self, name) != getattr(ModelSpec, name)}
-        parts = [f"{letters[name]}{value:g}" for name, value in unusual.items()]
+        parts = [f"{letters[name]}{short(value)}" for name, value in unusual.items()]
         return "-".join([self.family, *map(str, self.hidden_units), *parts])
 
 
@@ -95,7 +95,7 @@ class TrainingSpec:
     """In each training step every picture is moved by up to this many pixels in each direction, black coming in."""
 
     def __post_init__(self) -> None:
-        _settle_types(self)
+        settle_types(self)
         require(self.num_epochs > 0, self, "num_epochs", "at least 1")
         require(self.batch_size > 0, self, "batch_size", "at least 1")
         require(0 < self.learning_rate < math.inf, self, "learning_rate", "positive and finite")
@@ -152,7 +152,7 @@ class CompressionSpec:
     """Epochs in which the codebooks are trained after k-means (0: not at all)."""
 
     def __post_init__(self) -> None:
-        _settle_types(self)
+        settle_types(self)
         require(0 <= self.pruning_ratio <= 1, self, "pruning_ratio", "in [0, 1]")
         require(
             self.method != "none" or self.pruning_ratio == 0,
@@ -190,62 +190,6 @@ class CompressionSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudentSpec:
-    """How a smaller network is fitted to the outputs of a larger one, round after round.
-
-    Round 0 is trained on the data as `TrainingSpec` says; a network of round r is fitted to that of round r - 1. Where
-    `round` is 0 the other fields would have no effect and must be left at their defaults.
-    """
-
-    round: int = 0
-    shrink_factor: float = 0.8
-    """Units of a hidden layer per unit of the round before, rounded, at least one."""
-    num_epochs: int = 100
-    """Of each fit; batch size, optimizer and learning rate are those of `TrainingSpec`, penalties are left out."""
-    inputs: str = "noise"
-    """`noise`: as many pictures of independent, uniform pixels as the training split has; `true`: its own pictures."""
-    noise_seed: int = 0
-    targets: str = "soft_labels"
-    """`soft_labels`: cross-entropy to softmax(logits / temperature); `logits`: squared error of the logits."""
-    temperature: float = 1.0
-    """Divides both networks' logits where the targets are soft labels (Hinton et al. 2015)."""
-    start: str = "random"
-    """`random` initial weights, or those of the `largest` units (by the norm of their weights) of the round before."""
-
-    def __post_init__(self) -> None:
-        _settle_types(self)
-        require(0 <= self.round <= 1000, self, "round", "from 0 to 1000")
-        require(0 < self.shrink_factor <= 1, self, "shrink_factor", "in (0, 1]")
-        require(self.num_epochs > 0, self, "num_epochs", "at least 1")
-        require(self.inputs in ("noise", "true"), self, "inputs", "'noise' or 'true'")
-        require(0 <= self.noise_seed < 2**31, self, "noise_seed", "from 0 to 2^31 - 1")
-        require(self.targets in ("soft_labels", "logits"), self, "targets", "'soft_labels' or 'logits'")
-        require(0 < self.temperature < math.inf, self, "temperature", "positive and finite")
-        require(
-            self.targets == "soft_labels" or self.temperature == 1, self, "temperature", "1 where targets are logits"
-        )
-        require(self.start in ("random", "largest"), self, "start", "'random' or 'largest'")
-        if self.round == 0:
-            for f in fields(self):
-                require(getattr(self, f.name) == f.default, self, f.name, f"{f.default!r} where round is 0")
-
-    @property
-    def strategy(self) -> str:
-        """All but the round as words, e.g. `noise soft_labels random`; what is unusual follows with its name."""
-        words = [self.inputs, self.targets, self.start]
-        for name in ("shrink_factor", "num_epochs", "noise_seed", "temperature"):
-            if getattr(self, name) != getattr(StudentSpec, name):
-                words.append(f"{name}={getattr(self, name):g}")
-        return " ".join(words)
-
-    def shrunk(self, hidden_units: tuple[int, ...]) -> tuple[int, ...]:
-        """What is left of these units after `round` rounds."""
-        for _ in range(self.round):
-            hidden_units = tuple(max(1, round(self.shrink_factor * units)) for units in hidden_units)
-        return hidden_units
-
-
-@dataclass(frozen=True, kw_only=True)
 class SeedSpec:
     """One seed per source of chance, so that any of them can be held fixed."""
 
@@ -257,12 +201,12 @@ class SeedSpec:
     """Which labels and pixels are randomized, and to what."""
 
     def __post_init__(self) -> None:
-        _settle_types(self)
+        settle_types(self)
         for name in ("initialization", "data_order", "randomization"):
             require(0 <= getattr(self, name) < 2**31, self, name, "from 0 to 2^31 - 1")
 
 
-def _settle_types(part: object) -> None:
+def settle_types(part: object) -> None:
     """Numbers get the type of their field, so that 0 and 0.0 name the same trial; anything else is refused."""
     for f in fields(part):  # type: ignore[arg-type]
         value, wanted = getattr(part, f.name), type(f.default)
@@ -270,6 +214,11 @@ def _settle_types(part: object) -> None:
             object.__setattr__(part, f.name, float(value))
         elif type(value) is not wanted:
             raise ValueError(f"{f.name} is {value!r}, it must be a {wanted.__name__}, e.g. {f.default!r}.")
+
+
+def short(value: float) -> str:
+    """A number in a name: fractions with six digits, whole numbers with all of theirs."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def require(holds: bool, part: object, name: str, allowed: str) -> None:

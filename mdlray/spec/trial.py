@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, StudentSpec, TrainingSpec, require
+from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec, require
+from mdlray.spec.student import StudentSpec
 
 SPEC_VERSION = 1
 

@@ -48,7 +48,7 @@ TRIALS = _schema(
         "label_changed_fraction": "f64?",  # of the training labels, different after the draw
         "pixel_randomization": "str",
         "architecture": "str",
-        "kernel_size": "i64?",  # these five, where the family has such a thing (`mdlray.spec.ModelSpec`)
+        "kernel_size": "i64?",  # these five say something of some families only (`mdlray.spec.ModelSpec`)
         "stride": "i64?",
         "pool_size": "i64?",
         "bucket_fraction": "f64?",

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mdlray.models import Family, Parameters
+from mdlray.models import Family, Parameters, chains, get_family
 from mdlray.spec import StudentSpec, TrialSpec, replace_fields
 from mdlray.training.batches import Examples, member_generator
 from mdlray.training.evaluation import CHUNK
@@ -31,9 +31,6 @@ from mdlray.training.histograms import Histograms
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.objectives import student_objective
 from mdlray.training.state import Masks, State, start
-
-CHAINS = ("dense", "lenet5")
-"""Families whose parameters are weight, bias, weight, bias ... of layers that follow each other unit by unit."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +156,10 @@ def ask(family: Family, teachers: Parameters, pixels_NP: Tensor, mean: float, st
 
 def check_start(spec: TrialSpec) -> None:
     """ValueError for a student that is to begin with units of a network whose layers do not follow each other."""
-    if spec.student.start == "largest" and spec.model.family not in CHAINS:
+    if spec.student.start == "largest" and not get_family(spec.model.family).chain:
         raise ValueError(
             f"start is 'largest' and family {spec.model.family!r}; the largest units are known in "
-            f"{' and '.join(CHAINS)} only. Set student.start to 'random'."
+            f"{chains()} only. Set student.start to 'random'."
         )
 
 

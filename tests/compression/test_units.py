@@ -44,7 +44,10 @@ def logits(weights: Arrays, biases: Arrays) -> Tensor:
     return activation
 
 
+ONE_CONVOLUTION = [(9, 1, 7, 7), (10, 9 * 11 * 11)]
+"""A convnet's: 28 x 28 pixels become 9 maps of 11 x 11."""
 CASES = [(DENSE, 0.15), (DENSE, 0.3), (CONVOLUTIONAL, 0.01), (CONVOLUTIONAL, 0.03), (DENSE, 0.0)]
+CASES += [(ONE_CONVOLUTION, 0.004), (ONE_CONVOLUTION, 0.02)]
 
 
 @pytest.mark.parametrize(("shapes", "density"), CASES)
@@ -111,10 +114,10 @@ def test_sorted_units_give_the_same_logits_in_falling_order(shapes: list[tuple[i
 
 def test_families_of_unknown_structure_are_refused() -> None:
     dense = get_family("dense")
-    check_chain(dense)
-    for name in ("convnet", "hashed"):
-        with pytest.raises(ValueError, match=f"family is '{name}'; .* Set remove_dead_units to False"):
-            check_chain(get_family(name))
+    for name in ("dense", "lenet5", "convnet"):
+        check_chain(get_family(name))
+    with pytest.raises(ValueError, match="family is 'hashed'; .* Set remove_dead_units to False"):
+        check_chain(get_family("hashed"))
     residual = Family("residual", dense.shapes, dense.layer_names, dense.forward, dense.curvature)
-    with pytest.raises(ValueError, match="family is 'residual'; dead units can be removed .* dense and lenet5 only"):
+    with pytest.raises(ValueError, match="family is 'residual'; dead units .* in dense, lenet5 and convnet only"):
         check_chain(residual)

@@ -1,12 +1,14 @@
 """Initial weights and dropout: own generators, right moments."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
 
-from mdlray.models import get_family, prunable
+from mdlray.models import MODELS, get_family, prunable
 from mdlray.models.family import Dropout, initialize
+from mdlray.spec import ModelSpec
 
 
 def generators(*seeds: int) -> list[torch.Generator]:
@@ -40,6 +42,31 @@ def test_dropout_keeps_the_mean_and_each_members_rate() -> None:
         assert abs(dropped[member].mean().item() - 1) < 0.02
     again = Dropout([0.5], generators(3))(hidden[:1])
     assert torch.equal(again[0], dropped[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        (
+            "dense",
+            {"bucket_fraction": 0.1},
+            "bucket_fraction is 0.1 and has no effect in family .dense.; .* 1.0",
+        ),
+        ("lenet5", {"kernel_size": 3}, "kernel_size is 3 and has no effect in family 'lenet5'; leave it at 5"),
+        ("convnet", {"hash_seed": 1}, "hash_seed is 1 and has no effect in family 'convnet'"),
+        ("hashed", {"stride": 2}, "stride is 2 and has no effect in family 'hashed'"),
+    ],
+)
+def test_fields_without_effect_are_refused(name: str, changes: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        get_family(name).check_fields(ModelSpec(family=name, **changes))  # type: ignore[arg-type]
+
+
+def test_every_field_is_some_familys_own() -> None:
+    own = {field for family in MODELS.values() for field in family.own_fields}
+    assert own | {"family", "hidden_units"} == {field.name for field in fields(ModelSpec)}
+    for name, family in MODELS.items():
+        family.check_fields(ModelSpec(family=name, **{field: 7 for field in family.own_fields if field[0] != "b"}))
 
 
 def test_unknown_family_lists_the_known() -> None:

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import mdlray
+from mdlray.codec.header import implied_tensors
+from mdlray.codec.network import MAX_LAYER_SIZES, MAX_SIDE
 from mdlray.models import dense, get_family
 from mdlray.models.family import initialize
-from mdlray.models.hashed import HASHED, fans, layer_names, shapes
+from mdlray.models.hashed import HASHED, MAX_BUCKETS, fans, layer_names, shapes
 from mdlray.plan import Pack
 from mdlray.spec import ModelSpec, TrialSpec, replace_fields
 from mdlray.tables.pack import PackResult
@@ -126,6 +128,20 @@ def test_impossible_sizes_are_refused(sizes: tuple[int, ...]) -> None:
 def test_too_many_buckets_for_a_file_are_refused_with_advice() -> None:
     with pytest.raises(ValueError, match="lower bucket_fraction or hidden_units"):
         HASHED.sizes(ModelSpec(family="hashed", hidden_units=(6000,)), 784, 10)
+
+
+def test_a_file_holds_whatever_sizes_allow() -> None:
+    """The largest bucket tensor, the most virtual weights and the most layers are the file's own limits."""
+    widest = 2**28 // 794
+    for units, fraction in (((MAX_BUCKETS // 784,), 1.0), ((widest,), 1e-3), ((2,) * 62, 1.0)):
+        model = ModelSpec(family="hashed", hidden_units=units, bucket_fraction=fraction, hash_seed=2**28 - 1)
+        sizes = HASHED.sizes(model, 784, 10)
+        assert [layout.shape for layout in implied_tensors("hashed", sizes)] == shapes(sizes)
+        assert len(sizes) <= MAX_LAYER_SIZES and max(map(max, shapes(sizes)[::2])) <= MAX_SIDE
+    with pytest.raises(ValueError, match="virtual weights .* lower hidden_units"):
+        HASHED.sizes(ModelSpec(family="hashed", hidden_units=(widest + 1,), bucket_fraction=1e-3), 784, 10)
+    with pytest.raises(ValueError, match="at most 268435456 virtual weights"):
+        implied_tensors("hashed", (784, widest + 1, 10, 1, 1, 0))
 
 
 SHORT = {

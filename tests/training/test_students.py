@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from mdlray.checks import check_names
 from mdlray.models import get_family
 from mdlray.models.family import initialize
-from mdlray.plan import Halving, Pack, Sweep, vary
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.plan import Halving, Pack, Sweep, expand, find_sweep, load_sweep, vary
+from mdlray.spec import StudentSpec, TrialSpec, replace_fields
 from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples
-from mdlray.training.objectives import student_objective
+from mdlray.training.state import start
 from mdlray.training.students import Teachers, fit_students, largest_units, noise, plan_stages
-from mdlray.trial import Site, check_names, run_pack
+from mdlray.trial import Site, run_pack
 
 DENSE = get_family("dense")
 SHORT = {
@@ -78,20 +79,6 @@ def test_a_larger_student_of_soft_labels_comes_close(temperature: float) -> None
     assert last.member(0)[1] > 0.9
 
 
-def test_objectives_are_what_they_say() -> None:
-    generator = torch.Generator().manual_seed(0)
-    z, t = torch.randn(2, 2, 3, 5, generator=generator)
-    hot = student_objective(replace(spec(1).student, temperature=3.0))(z, t)
-    wanted = -9 * (torch.softmax(t / 3, -1) * torch.log(torch.softmax(z / 3, -1))).sum(-1)
-    torch.testing.assert_close(hot.loss_MB, wanted)
-    squared = student_objective(replace(spec(1).student, targets="logits"))(z, t)
-    torch.testing.assert_close(squared.loss_MB, ((z - t) ** 2).sum(-1) / 2)
-    divergence = torch.distributions.kl_divergence(*(torch.distributions.Categorical(logits=x) for x in (t, z)))
-    for batch in (hot, squared):
-        torch.testing.assert_close(batch.nats_MB, divergence)
-        assert torch.equal(batch.right_MB, z.argmax(-1) == t.argmax(-1))
-
-
 def test_the_largest_units_are_kept_layer_after_layer() -> None:
     sizes, smaller = (12, 9, 7, 4), (12, 5, 3, 4)
     parameters = initialize(DENSE.shapes(sizes), [torch.Generator().manual_seed(s) for s in (1, 2)])
@@ -123,6 +110,38 @@ def test_filters_and_the_columns_behind_them_are_kept_together() -> None:
     assert torch.equal(chosen[4].view(1, 4, 3, 16), by_filter[:, ::2, ::2])
 
 
+def test_channels_of_a_convolution_are_kept_with_the_places_of_their_maps() -> None:
+    """Where the channels that go are silent, the student's logits are its teacher's."""
+    sizes, smaller = (144, 4, 5, 1, 2, 3), (144, 2, 5, 1, 2, 3)
+    family = get_family("convnet")
+    parameters = initialize(family.shapes(sizes), [torch.Generator().manual_seed(1)])
+    parameters[0][:, ::2] = 0  # the channels that are left are those of odd number
+    chosen = largest_units(family, smaller, parameters)
+    assert [tuple(p.shape[1:]) for p in chosen] == family.shapes(smaller)
+    inputs = torch.randn(6, 144, generator=torch.Generator().manual_seed(2))
+    wanted = family.of(sizes).forward(parameters, inputs, None)
+    torch.testing.assert_close(family.of(smaller).forward(chosen, inputs, None), wanted)
+
+
+CONVOLUTION = {"model__family": "convnet", "model__hidden_units": (4,), "model__pool_size": 4}
+HASHED = {"model__family": "hashed", "model__bucket_fraction": 0.2, "model__hidden_units": (16,)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "architecture"),
+    [(CONVOLUTION, "largest", "convnet-2-p4"), (HASHED, "random", "hashed-8-f0.2")],
+)
+def test_networks_of_other_families_have_students(fields: dict[str, object], start: str, architecture: str) -> None:
+    how = {"student__start": start, "student__inputs": "true", "student__num_epochs": 6}
+    result = run_pack(Pack("toy", (spec(**fields), spec(1, **fields, **how))), SITE)
+    teacher, student = result.rows
+    assert student["status"] == "ok", student["error"]
+    assert student["architecture"] == architecture and student["num_weights"] < teacher["num_weights"]
+    assert student["decoded_ok"] and student["test_accuracy"] > 0.5
+    mine = [curve for curve in result.curves if curve["trial_id"] == student["trial_id"]]
+    assert mine[-1]["train_nats_per_example"] < mine[0]["train_nats_per_example"]
+
+
 def test_noise_is_uniform_and_hangs_on_its_seed_only() -> None:
     like = torch.zeros(500, 784, dtype=torch.uint8)
     drawn = noise(3, like)
@@ -147,6 +166,26 @@ def test_stages_go_up_to_the_last_round_that_is_asked_for() -> None:
         (4, [2], "largest"),
     ]
     assert stages[3].specs == (spec(3),) and stages[1].specs[1] == spec(1, **fake)
+
+
+def test_the_sweep_asks_what_the_blog_asked() -> None:
+    """Two copies of one network, true and random labels; rounds of 20 % fewer units fitted to answers to noise."""
+    blog = expand(load_sweep(find_sweep("shrink_students")), num_trials=96)
+    assert len({one.trial_id for one in blog}) == 96
+    assert {(*one.model.hidden_units, one.training.num_epochs, one.training.batch_size) for one in blog} == {
+        (512, 512, 100, 128)
+    }
+    by_label = {
+        fraction: [one for one in blog if one.data.label_randomization_fraction == fraction] for fraction in (0.0, 1.0)
+    }
+    for real, fake in zip(*by_label.values(), strict=True):
+        assert (real.seeds, real.student) == (fake.seeds, fake.student)
+    assert sorted(one.student.round for one in by_label[1.0]) == sorted([*range(16)] * 3)
+    assert {one.network.hidden_units for one in blog if one.student.round == 15} == {(18, 18)}
+    students = [one.student for one in blog if one.student.round]
+    assert set(students) == {StudentSpec(round=number, inputs="noise", num_epochs=100) for number in range(1, 16)}
+    twins = start(DENSE, (784, 512, 512, 10), [half[0] for half in by_label.values()], torch.device("cpu"))
+    assert all(torch.equal(*parameter) for parameter in twins.parameters)
 
 
 def without_times(result: PackResult) -> PackResult:
@@ -252,3 +291,5 @@ def test_what_does_not_go_together_is_explained() -> None:
         Sweep(name="x", question="?", base=spec(), grids=({"r": vary("student.round", 0, 1)},), halving=Halving())
     with pytest.raises(ValueError, match="lenet5"):
         check_names([spec(1, model__family="lenet5", model__hidden_units=(4,), student__shrink_factor=0.5)])
+    with pytest.raises(ValueError, match="family 'hashed'; the largest units are known in dense, lenet5 and convnet"):
+        check_names([spec(1, **HASHED, student__start="largest")])
