@@ -15,7 +15,7 @@ from rich.table import Table
 from mdlray.plan import Pack, work
 from mdlray.progress import duration
 from mdlray.spec import TrialSpec, to_dict
-from mdlray.tables.front import GROUP
+from mdlray.tables.front import groups
 
 if TYPE_CHECKING:
     from mdlray.search import Search
@@ -30,10 +30,12 @@ def front_tables(front: pd.DataFrame) -> Iterator[Table]:
     Groups with nothing but random labels are left out: their validation accuracy is chance, and so is their front.
     """
     meaningful = front[front["on_front"] & (front["label_randomization_fraction"] < 1)]
-    for _, cells in meaningful.groupby(list(GROUP), sort=False):
+    for cells in groups(meaningful):
         points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
         first = points[0]
         about = [f"front on {first['dataset']}"]
+        if first["student_round"] > 0:
+            about.append("students")
         if first["label_randomization_fraction"]:
             about.append(f"{100 * first['label_randomization_fraction']:.4g} % random labels")
         if first["pixel_randomization"] != "none":

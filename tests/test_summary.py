@@ -60,6 +60,14 @@ def test_the_plan_counts_done_failed_and_missing() -> None:
     assert "on 8 GPUs, going by the finished trials in results/toy" in lines[-1]
 
 
+def test_students_have_a_front_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "trials.parquet").write_bytes((ASSETS / "rows_v1.parquet").read_bytes())
+    frame = load(tmp_path)
+    student = frame[frame["status"] == "ok"].head(1).assign(student_round=3, cell_id="a student's")
+    network, students = front_tables(front_table(pd.concat([frame.head(1), student])))
+    assert "students" in text(students) and "students" not in text(network)
+
+
 def test_fronts_and_failures_of_archived_rows(tmp_path: Path) -> None:
     folder = tmp_path / "archived"
     folder.mkdir()

@@ -19,7 +19,7 @@ import pyarrow as pa
 from mdlray.report import paper_tables
 from mdlray.report.claims import judge
 from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed
-from mdlray.report.joined import joined, joined_curves
+from mdlray.report.joined import joined, joined_curves, joined_weights
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
 from mdlray.report.published import compare
 from mdlray.report.students import has_students, students
@@ -53,7 +53,7 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = ()) -> list[
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
     }
-    pictures |= weight_pictures(trials, store.read_weights())
+    pictures |= weight_pictures(trials, joined_weights(folders, trials, source))
     if has_students(trials):
         pictures["students"] = students(trials, joined_curves(folders, trials, source))
     files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}

@@ -12,15 +12,19 @@ rows lack. "Not better" asks for more than noise too: it is supported by a signi
 here by test accuracy: where several of our cells answer, validation has chosen (`mdlray.report.published`), and H4's
 curves are fronts by validation.
 
-Bytes have no printed regions, so those of H3 are carried over: a ratio stands for the mean bytes that the second method
-(the one that is, or is not, overtaken) has there; 0 % for all sizes from that of 50 % on. A method's curve goes through
-its cells in the order of their bytes, which need not be that of their ratios: L1 with nothing removed may be smaller
-than with half. Sizes of different versions of the file format do not compare: bytes are compared among the rows of the
-newest version only.
+Unpruned is every network that nothing was removed from, also one trained with L1, whose small weights quantization
+makes nearly free. What the cells say together is in `mdlray.report.verdicts`.
+
+Bytes have no printed regions, so those of H3 are carried over from the regions in which H1 and H2 have cells: a ratio
+stands for the mean bytes that the second method (the one that is, or is not, overtaken) has there, and the ends of a
+region are the first and last ratio in it that this method has; 0 % for all sizes from that of 50 % on. A curve goes
+through its cells in the order of their bytes, which need not be that of their ratios: L1 with nothing removed may be
+smaller than with half. Sizes of different versions of the file format do not compare: bytes are compared among the rows
+of the newest version only.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,7 +44,6 @@ CLAIMS = {
     "H3": "both survive when size is bytes instead of edges",
     "H4": "pruned networks beat hashed, convolutional and unpruned dense ones of equal bytes",
 }
-VERDICTS = ("supported", "contradicted", "not decided", "not tested")
 
 _DATASETS = ("mnist", "mnist_background_images", "mnist_background_random", "mnist_rotation")
 _NOISY = ("mnist_background_random", "mnist_background_images")
@@ -75,6 +78,8 @@ _COLUMNS = {
 """Columns of `judge`. `expected` of first against second: `higher` or `not higher`; either ratio or bytes is NaN."""
 
 Cell = dict[str, Any]
+Key = tuple[str, str, str, float]
+"""Network, data set, printed method, ratio."""
 Region = tuple[float, float, str]
 """Least and largest ratio, and what is expected there."""
 
@@ -93,25 +98,6 @@ def judge(trials: pd.DataFrame) -> pd.DataFrame:
         asked = zip(table["expected"], table[f"{prefix}difference_percent"], table[f"{prefix}holm_p"], strict=True)
         table[f"{prefix}verdict"] = [_verdict(*cell) for cell in asked]
     return table.reindex(columns=list(_COLUMNS)).astype(_COLUMNS)
-
-
-def sentence(cells: pd.DataFrame, prefix: str = "") -> str:
-    """What the cells of one claim say together, with counts; `prefix` "published_" for the printed numbers.
-
-    The claim as a whole is supported where no tested cell contradicts it and at least half support it, contradicted
-    where it is the other way round.
-    """
-    count = cells[f"{prefix}verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
-    tested = int(count.sum() - count["not tested"])
-    if tested == 0:
-        return f"not tested: none of {len(cells)} cells has numbers to compare."
-    whole = "not decided"
-    if 2 * count["supported"] >= tested and not count["contradicted"]:
-        whole = "supported"
-    elif 2 * count["contradicted"] >= tested and not count["supported"]:
-        whole = "contradicted"
-    counts = ", ".join(f"{count[name]} {name}" for name in VERDICTS[:3])
-    return f"{whole}: of {tested} tested cells {counts}; {count['not tested']} not tested."
 
 
 def _verdict(expected: str, difference: float, p: float) -> str:
@@ -135,10 +121,7 @@ def _comparisons() -> Iterator[tuple[str, str, str, str, str, tuple[Region, ...]
 def _at_equal_ratio(rows: pd.DataFrame) -> Iterator[Cell]:
     ours, printed = _our_samples(rows), _printed_samples()
     for claim, first, second, architecture, dataset, regions in _comparisons():
-        keys = {(architecture, dataset, method): method for method in (first, second)}
-        ratios = [{key[3] for key in known if key[:3] == way} for known in (ours, printed) for way in keys]
-        # A ratio is worth a line where both methods are printed, or both have rows.
-        for ratio in sorted((ratios[0] & ratios[1]) | (ratios[2] & ratios[3])):
+        for ratio in sorted(_ratios(ours, printed, architecture, dataset, (first, second))):
             for least, largest, expected in regions:
                 if least <= ratio <= largest:
                     pair = [(architecture, dataset, method, ratio) for method in (first, second)]
@@ -150,7 +133,7 @@ def _at_equal_ratio(rows: pd.DataFrame) -> Iterator[Cell]:
 
 def _at_equal_bytes(rows: pd.DataFrame) -> Iterator[Cell]:
     # Choosing first, and among all rows: the cells are those of H1 and H2.
-    chosen = chosen_cells(rows)
+    ours, printed, chosen = _our_samples(rows), _printed_samples(), chosen_cells(rows)
     rows = _newest(rows)
     chosen = chosen[chosen["cell_id"].isin(rows["cell_id"])]
     for _, first, second, architecture, dataset, regions in _comparisons():
@@ -159,18 +142,30 @@ def _at_equal_bytes(rows: pd.DataFrame) -> Iterator[Cell]:
         lines = [curves(rows, list(cells["cell_id"])) for cells in by_method.values()]
         known = by_method[second]
         size_at = dict(zip(known["pruning_ratio"], known["compressed_bytes_mean"], strict=True))
+        asked = _ratios(ours, printed, architecture, dataset, (first, second))
         for least, largest, expected in regions:
-            inside = _bytes_between(size_at, least, largest)
-            cell = _cell("H3", first, second, architecture, dataset, expected)
-            yield from _on_grid(cell, lines[0], lines[1], inside)
+            if any(least <= ratio <= largest for ratio in asked):
+                inside = _bytes_between(size_at, least, largest)
+                cell = _cell("H3", first, second, architecture, dataset, expected)
+                yield from _on_grid(cell, lines[0], lines[1], inside)
+
+
+def _ratios(
+    ours: Collection[Key], printed: Collection[Key], architecture: str, dataset: str, methods: tuple[str, str]
+) -> set[float]:
+    """The ratios of a comparison: where both methods are printed, or both have rows."""
+    ways = [(architecture, dataset, method) for method in methods]
+    of_ours, of_printed = ([{key[3] for key in known if key[:3] == way} for way in ways] for known in (ours, printed))
+    return (of_ours[0] & of_ours[1]) | (of_printed[0] & of_printed[1])
 
 
 def _bytes_between(size_at: dict[float, float], least: float, largest: float) -> Callable[[float], bool]:
     """Whether a size lies in this region of ratios, by the mean bytes at its ends; never where those are unknown."""
     if largest == 0:
         return lambda num_bytes: num_bytes >= size_at.get(0.5, math.inf)
-    most = size_at.get(least, -math.inf)
-    fewest = 0.0 if largest == 1 else size_at.get(largest, math.inf)
+    known = [ratio for ratio in size_at if least <= ratio <= largest]
+    most = size_at[min(known)] if known else -math.inf
+    fewest = 0.0 if largest == 1 else size_at[max(known)] if known else math.inf
     return lambda num_bytes: fewest <= num_bytes <= most
 
 
@@ -180,7 +175,7 @@ def _against_families(rows: pd.DataFrame) -> Iterator[Cell]:
             here = rows[rows["dataset"] == dataset]
             is_pruned = (here["method"] != "none") & (here["pruning_ratio"] > 0)
             families = here["architecture"].str.partition("-")[0] if len(here) else here["architecture"]
-            sides = [here[is_pruned & (families == "dense")], here[(here["method"] == "none") & (families == family)]]
+            sides = [here[is_pruned & (families == "dense")], here[~is_pruned & (families == family)]]
             lines = [curves(side, front_cells(side)) for side in sides]
             cell = _cell("H4", "pruned dense", rival, "", dataset, "higher")
             yield from _on_grid(cell, lines[0], lines[1], lambda _: True)
@@ -205,8 +200,8 @@ def _newest(rows: pd.DataFrame) -> pd.DataFrame:
     return newest
 
 
-def _our_samples(rows: pd.DataFrame) -> dict[tuple[str, str, str, float], Any]:
-    """(network, data set, printed method, ratio) → test accuracies in percent."""
+def _our_samples(rows: pd.DataFrame) -> dict[Key, Any]:
+    """Test accuracies in percent."""
     chosen = chosen_cells(rows)
     values = {
         cell_id: 100 * group.to_numpy(dtype=np.float64) for cell_id, group in rows.groupby("cell_id")["test_accuracy"]
@@ -217,7 +212,7 @@ def _our_samples(rows: pd.DataFrame) -> dict[tuple[str, str, str, float], Any]:
     return {key: values[cell_id] for key, cell_id in zip(keys, chosen["cell_id"], strict=True)}
 
 
-def _printed_samples() -> dict[tuple[str, str, str, float], Sample]:
+def _printed_samples() -> dict[Key, Sample]:
     found = {}
     for row in published_accuracy().to_dict("records"):
         key = (row["architecture"], row["dataset"], row["published_method"], row["pruning_ratio"])

@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mdlray.report.published import published_accuracy, published_method
+from mdlray.report.published import METHOD_NAMES, published_accuracy, published_method
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
 from mdlray.report.series import styles as styles_of
 from mdlray.tables.front import pareto_mask
@@ -45,8 +45,6 @@ _SERIES += ["learning_rate", "num_epochs", "batch_size", "dropout"]
 
 _MOST_LINES = 4
 """A series with more settings than that has one line, its front."""
-
-_PUBLISHED_LABELS = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
 
 _TICKS_PERCENT = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99)
 _LARGEST_RATIO = 0.99999
@@ -211,7 +209,7 @@ def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[
     wanted = {published_method(*way) for way in ways}
     labels = set()
     for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
-        label = _PUBLISHED_LABELS[str(name)]
+        label = METHOD_NAMES[str(name)]
         x, color = _edges_place(curve["pruning_ratio"].to_numpy()), pale(styles.get(label, METHOD_STYLES[label])[0])
         mean = curve["published_accuracy_percent_mean"].to_numpy()
         std = curve["published_accuracy_percent_std"].to_numpy()

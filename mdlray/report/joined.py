@@ -4,7 +4,7 @@ A trial that several folders have counts once: an ok row before a stopped one, t
 that of the folder named first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -32,8 +32,22 @@ def joined(folders: Sequence[str | Path]) -> tuple[pd.DataFrame, "pd.Series[int]
 
 def joined_curves(folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
     """The curves of these rows of `joined`, each from the folder that its row is from."""
+    return _of_rows(Store.read_curves, folders, trials, source)
+
+
+def joined_weights(folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
+    """The histograms of weights of these rows, likewise."""
+    return _of_rows(Store.read_weights, folders, trials, source)
+
+
+def _of_rows(
+    read: Callable[[Store], pd.DataFrame],
+    folders: Sequence[str | Path],
+    trials: pd.DataFrame,
+    source: "pd.Series[int]",
+) -> pd.DataFrame:
     found = []
     for number, folder in enumerate(folders):
-        curves = Store(folder).read_curves()
-        found.append(curves[curves["trial_id"].isin(trials["trial_id"][source == number])])
+        table = read(Store(folder))
+        found.append(table[table["trial_id"].isin(trials["trial_id"][source == number])])
     return pd.concat(found, ignore_index=True)

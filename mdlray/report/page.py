@@ -37,9 +37,15 @@ _TASK: list[Column] = [
     ("pixels", lambda row: row["pixel_randomization"], False),
 ]
 
+
+def _network(row: Mapping[str, Any]) -> str:
+    student = f", student of round {row['student_round']}" if row["student_round"] > 0 else ""
+    return f"{row['architecture']}{student}"
+
+
 FRONT_COLUMNS: list[Column] = [
     *_TASK,
-    ("network", lambda row: row["architecture"], False),
+    ("network", _network, False),
     ("method", lambda row: row["method"], False),
     ("regularizer", lambda row: f"{row['regularizer']} {row['regularizer_strength']:g}", False),
     ("edges removed (%)", lambda row: f"{100 * row['pruning_ratio']:.6g}", True),

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from mdlray.report.claims import CLAIMS, SPLIT, sentence
+from mdlray.report.claims import CLAIMS, SPLIT
 from mdlray.report.page import Column
-from mdlray.report.published import PRINTED_RUNS, published_accuracy
+from mdlray.report.published import METHOD_NAMES, PRINTED_RUNS, published_accuracy
+from mdlray.report.verdicts import sentence
 
 _DATASETS = {
     "mnist": "MNIST",
@@ -20,7 +21,8 @@ _DATASETS = {
     "mnist_background_random": "background random",
     "mnist_rotation": "rotation",
 }
-_METHODS = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
+_WORDS = ("data set", "network", "asked", "verdict", "printed verdict")
+"""Columns that hold words, not numbers."""
 
 NOTE = (
     "Test accuracy in percent, mean ± standard deviation over seeds: here (decoded from the compressed file; n where "
@@ -28,7 +30,8 @@ NOTE = (
 )
 CLAIMS_NOTE = (
     "Welch's two-sided t-test on test accuracies, p after Holm over all cells of the claim, at 5 %; beside it the "
-    "exact permutation p, not adjusted, which decides nothing. The last columns ask the same of the printed means."
+    "exact permutation p, not adjusted, which decides nothing. The last columns ask the same of the printed means. "
+    "A claim is supported as a whole where every part of it is, contradicted where one is."
 )
 
 
@@ -46,7 +49,7 @@ def paper_tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         wide = table.pivot(index="edges_removed_percent", columns="dataset", values="text").fillna("–")
         wide = wide.sort_index().reindex(columns=list(_DATASETS), fill_value="–").rename(columns=_DATASETS)
         wide.insert(0, "edges removed (%)", [f"{percent:g}" for percent in wide.index])
-        tables.append((f"Table {number}: {_METHODS[first['published_method']]}, {units} hidden units", wide))
+        tables.append((f"Table {number}: {METHOD_NAMES[first['published_method']]}, {units} hidden units", wide))
     return tables
 
 
@@ -56,7 +59,7 @@ def as_columns(table: pd.DataFrame) -> list[Column]:
     def text_of(name: str) -> Callable[[Mapping[str, Any]], str]:
         return lambda row: str(row[name])
 
-    return [(name, text_of(name), True) for name in table.columns]
+    return [(name, text_of(name), name not in _WORDS) for name in table.columns]
 
 
 def verdict_lines(claims: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
@@ -97,7 +100,7 @@ def _line(cell: Mapping[Any, Any]) -> dict[str, str]:
         place = f"{100 * cell['pruning_ratio']:.6g} % removed"
     elif not pd.isna(cell["num_bytes"]):
         place = f"{cell['num_bytes']:,.0f} bytes"
-    first, second = (_METHODS.get(cell[side], cell[side]) for side in ("first", "second"))
+    first, second = (METHOD_NAMES.get(cell[side], cell[side]) for side in ("first", "second"))
     return {
         "data set": _DATASETS[cell["dataset"]],
         "network": cell["architecture"] or "–",

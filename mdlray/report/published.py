@@ -21,6 +21,9 @@ import pandas as pd
 
 _KEY = ["architecture", "dataset", "published_method", "pruning_ratio"]
 
+METHOD_NAMES = {"MagL2": "Mag-L2", "MagL1": "Mag-L1", "OBD": "OBD"}
+"""The printed names as our figures write them."""
+
 PRINTED_RUNS = 5
 """Repetitions behind every printed mean."""
 

@@ -2,7 +2,8 @@
 
 A cell is a setting; its rows are repetitions over seeds. A cell is on the front of its group (same pictures, same
 labels) when no cell of the group has at least its mean validation accuracy in at most its mean bytes, and is better in
-one of the two. Test accuracy is reported beside, and decides nothing.
+one of the two. Students are a group of their own: what they were fitted to had been learned already, and the network
+that did is not in their bytes. Test accuracy is reported beside, and decides nothing.
 
 The hypervolume of a group is the area that its front dominates in the plane (validation accuracy, log10 bytes), from
 the reference point (accuracy 0, log10 of the 4 · num_weights bytes that the largest network of the group has as
@@ -11,7 +12,7 @@ Reference: Zitzler & Thiele 1998 (PPSN V), who call it the size of the dominated
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from mdlray.tables.conversion import to_frame
 from mdlray.tables.schema import FRONT
 
 GROUP = ("dataset", "split", "label_randomization_fraction", "pixel_randomization")
-"""Columns whose values a front shares: networks that saw the same task."""
+"""Columns whose values a front shares: networks that saw the same task (see `groups` for students)."""
 
 _MEASURED = ("train_accuracy", "validation_accuracy", "test_accuracy", "compressed_bytes", "num_nonzero")
 _BYTES_PER_FLOAT32 = 4
@@ -82,12 +83,20 @@ def front_table(trials: pd.DataFrame) -> pd.DataFrame:
         mean, std = _mean_and_std(ok[column].to_numpy(dtype=np.float64, na_value=np.nan), code_N)
         cells[f"{column}_mean"], cells[f"{column}_std"] = mean, std
     cells["on_front"], cells["hypervolume"] = False, np.nan
-    for _, group in cells.groupby(list(GROUP)):
+    for group in groups(cells):
         accuracy, size = group["validation_accuracy_mean"].to_numpy(), group["compressed_bytes_mean"].to_numpy()
         cells.loc[group.index, "on_front"] = pareto_mask(accuracy, size)
         cells.loc[group.index, "hypervolume"] = _hypervolume_of_group(group)
     cells = cells.sort_values([*GROUP, "compressed_bytes_mean", "cell_id"], ignore_index=True)
     return cells.reindex(columns=FRONT.names)
+
+
+def groups(cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The cells that compete for one front, group by group: those of one task, students apart from the others."""
+    # A null is older than students are.
+    is_student = (cells["student_round"].fillna(0) > 0).rename("is_student")
+    for _, group in cells.groupby([*GROUP, is_student], sort=False):
+        yield group
 
 
 def _without_seeds(spec: str) -> str:

@@ -163,7 +163,7 @@ FRONT = pa.unify_schemas(
         _schema({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
         _schema(
             {
-                "on_front": "bool",  # chosen on mean validation accuracy against mean bytes
+                "on_front": "bool",  # chosen on mean validation accuracy against mean bytes; students among themselves
                 "hypervolume": "f64?",  # of the group's front, repeated in each of its rows
                 "setting": "str",  # canonical JSON of the spec without seeds: what tells two cells apart
             }

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mdlray.report.claims import CLAIMS, judge, sentence
+from mdlray.report.claims import CLAIMS, judge
+from mdlray.report.verdicts import sentence
 
 WAYS = {
     "MagL2": {},
@@ -44,7 +45,7 @@ def test_without_rows_nothing_is_tested_but_the_printed_numbers_are(as_trials, m
             assert sentence(of(claims, claim)).startswith("not tested: none of ")
         printed = of(claims, "H1")
         assert len(printed) == 16 and (printed["published_verdict"] != "not tested").all()
-        # Printed at 99.8 %, background random: OBD 52.03 ± 4.52, Mag-L1 31.08 ± 4.09.
+        # Printed at 99.8 %, background random: OBD 52.03 ± 2.32, Mag-L1 31.08 ± 4.09.
         best = of(claims, "H1", second="MagL1", dataset="mnist_background_random", pruning_ratio=0.998)
         assert best["published_difference_percent"].tolist() == pytest.approx([20.95])
         assert best["published_verdict"].tolist() == ["supported"]
@@ -147,6 +148,34 @@ def test_pruned_against_unpruned_of_equal_bytes(cell, as_trials, rival, verdict)
     assert (of(claims, "H4", second="convnet")["verdict"] == "not tested").all()
 
 
+def test_unpruned_is_what_nothing_was_removed_from_whatever_it_is_called(cell, as_trials):
+    """Mag-L1 at 0 % is an unpruned network too, and the best of them here."""
+    rows = curve(cell, "MagL2", 0.0)
+    for size, units in ((500, 5), (2000, 20)):
+        fields = {"model.hidden_units": (units,)}
+        rows += cell("unpruned", 0.0, 0.1 * units / 20, size=size, fields=fields)
+        rows += cell("MagL1", 0.0, 0.8 * (1 + units / 100), size=size, fields=fields)
+    found = of(judge(as_trials(rows)), "H4", second="dense, unpruned", dataset="mnist_background_random")
+    assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == "contradicted").all()
+    assert (found["second_percent_mean"] > 80).all()
+
+
+def test_a_region_at_equal_bytes_ends_where_the_ratios_of_its_network_do(cell, as_trials):
+    """30 units are printed up to 99 % only: that is where the middle ends, and there is nothing beyond."""
+    rows = []
+    for way, worth in (("MagL2", 0.0), ("MagL1", 0.1)):
+        for ratio, size in ((0.9, 4000), (0.95, 2000), (0.99, 400)):
+            accuracy = 0.2 + 0.05 * np.log2(size / 300) + worth
+            rows += cell(way, ratio, accuracy, size, "mnist", {"model.hidden_units": (30,)})
+    claims = judge(as_trials(rows))
+    found = of(claims, "H3", architecture="dense-30", dataset="mnist")
+    assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and set(found["expected"]) == {"higher"}
+    assert (found["verdict"] == "supported").all()
+    # Nothing of H1 is printed for 30 units, so nothing of it is asked at equal bytes.
+    assert not len(of(claims, "H3", architecture="dense-30", first="OBD"))
+    assert len(of(claims, "H3", architecture="dense-100", first="OBD")) == 4
+
+
 def test_students_random_labels_and_other_splits_are_not_heard(cell, as_trials):
     rows = cell("MagL2", 0.0, 0.5)
     student = {"student.round": 1, "student.shrink_factor": 1.0}
@@ -156,9 +185,3 @@ def test_students_random_labels_and_other_splits_are_not_heard(cell, as_trials):
     assert (judge(as_trials(rows))["verdict"] == "not tested").all()
     heard = judge(as_trials([*rows, *cell("MagL1", 0.0, 0.9, fields={"compression.method": "none"})]))
     assert heard["verdict"].value_counts()["contradicted"] == 1
-
-
-def test_a_sentence_counts_and_decides_by_majority(cell, as_trials):
-    rows = [*cell("MagL2", 0.995, 0.5), *cell("OBD", 0.995, 0.6), *cell("MagL1", 0.995, 0.5)]
-    says = sentence(of(judge(as_trials(rows)), "H1"))
-    assert says == "supported: of 2 tested cells 2 supported, 0 contradicted, 0 not decided; 14 not tested."

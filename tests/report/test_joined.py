@@ -1,6 +1,6 @@
 import pytest
 
-from mdlray.report.joined import joined, joined_curves
+from mdlray.report.joined import joined, joined_curves, joined_weights
 from mdlray.tables import Store
 
 
@@ -25,6 +25,18 @@ def test_every_trial_counts_once_and_ok_wins(tmp_path, make_row):
     assert sorted(source) == [0, 1, 2] and trials["trial_id"].is_unique
     curves = joined_curves(folders, trials, source).set_index("trial_id")["train_nats_per_example"]
     assert [curves[trial_id] for trial_id in trials.sort_values("seed")["trial_id"]] == [1.0, 2.0, 3.0]
+
+
+def test_histograms_of_weights_are_those_of_the_folder_that_the_row_is_from(tmp_path, make_row):
+    both, own = make_row(), make_row({"seeds.initialization": 1})
+    for folder, rows, high in (("a", [both], 1.0), ("b", [both, own], 2.0)):
+        about = {"layer": "output.weight", "moment": "trained", "epoch": 9.0, "num_zero": 0, "low": -high, "high": high}
+        weights = [about | {"trial_id": row["trial_id"], "counts": [1] * 64} for row in rows]
+        Store(tmp_path / folder).write_pack("p0", rows, [], [], {}, weights)
+    Store(tmp_path / "c").write_pack("p0", [make_row({"seeds.initialization": 2})], [], [], {})
+    folders = [tmp_path / name for name in "abc"]
+    found = joined_weights(folders, *joined(folders)).set_index("trial_id")["high"]
+    assert found.to_dict() == {both["trial_id"]: 1.0, own["trial_id"]: 2.0}
 
 
 def test_one_folder_is_itself_and_none_is_an_error(tmp_path, make_row):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdlray.tables.conversion import to_frame, to_table
-from mdlray.tables.front import GROUP, front_table, hypervolume, pareto_mask
+from mdlray.tables.front import GROUP, front_table, groups, hypervolume, pareto_mask
 from mdlray.tables.schema import FRONT, TRIALS
 
 # Few values, so that duplicates and ties in one of the two are common.
@@ -115,6 +115,21 @@ def test_each_task_has_its_own_front(make_row):
     front = front_table(make_trials(make_row, settings))
     assert front["on_front"].all() and front["hypervolume"].nunique() == 2
     assert front[list(GROUP)].drop_duplicates().shape[0] == 2
+
+
+def test_students_compete_among_themselves(make_row):
+    """What a student costs its teacher is not in its bytes: it takes no network that saw the data off its front."""
+    students = [
+        (0.7, [0.94], [50], {"student_round": 1}),
+        (0.6, [0.92], [60], {"student_round": 2}),
+        (0.5, [0.95], [60], {"student_round": 2}),
+    ]
+    networks = [(0.9, [0.9], [100], {"student_round": None}), (0.8, [0.8], [200], {})]
+    front = front_table(make_trials(make_row, [*networks, *students])).set_index("pruning_ratio")
+    assert front["on_front"].sort_index().tolist() == [True, False, True, False, True]
+    alone = front_table(make_trials(make_row, networks)).set_index("pruning_ratio")
+    assert front.loc[[0.9, 0.8], "hypervolume"].tolist() == alone.loc[[0.9, 0.8], "hypervolume"].tolist()
+    assert [len(group) for group in groups(front)] == [3, 2]
 
 
 def test_failed_and_unmeasured_rows_are_not_on_the_front(make_row):
