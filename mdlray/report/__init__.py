@@ -1,6 +1,7 @@
 """Tables into what people look at: figures, the comparison with printed results, verdicts, and one page of HTML.
 
 figures/accuracy_vs_bytes.{png,svg}
+figures/accuracy_vs_weights.{png,svg}           as Figures 1 to 5 of Baktash et al. 2019
 figures/accuracy_vs_edges_removed.{png,svg}
 figures/weights.{png,svg}                       where networks were pruned by magnitude with L1 and with L2
 figures/students.{png,svg}                      where there are students
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from mdlray.report import paper_tables
 from mdlray.report.claims import judge
-from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
 from mdlray.report.joined import joined, joined_curves, joined_weights
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
 from mdlray.report.published import compare
@@ -33,6 +34,7 @@ __all__ = ["write_report"]
 
 _CAPTIONS = {
     "accuracy_vs_bytes": "Test accuracy over compressed size",
+    "accuracy_vs_weights": "Test accuracy over number of weights",
     "accuracy_vs_edges_removed": "Test accuracy over edges removed",
     "weights": "Weights around the last pruning step",
     "students": "Students, round after round",
@@ -51,6 +53,7 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = ()) -> list[
     store, front, comparison, claims = Store(folder), front_table(trials), compare(trials), judge(trials)
     pictures = {
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
+        "accuracy_vs_weights": accuracy_vs_weights(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front),
     }
     pictures |= weight_pictures(trials, joined_weights(folders, trials, source))

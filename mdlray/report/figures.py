@@ -1,14 +1,16 @@
-"""The front table as two figures: accuracy over compressed bytes, and over the fraction of edges removed.
+"""The front table as figures: accuracy over compressed bytes, number of weights, and the fraction of edges removed.
 
-Test accuracy where labels are true; training accuracy where some are random, because there the question is what a
-network of that size can still memorize, and test accuracy only tells how many labels were true.
+Test accuracy where labels are true (`mdlray.report.axes` says how it is spread); training accuracy where some are
+random, because there the question is what a network of that size can still memorize, and test accuracy only tells how
+many labels were true.
 
 A point is a cell (mean over its seeds, bars of one standard deviation), a line joins cells that differ in their pruning
-ratio only. Over bytes, a panel is a task, and a series a way of pruning a network or a family of networks; where a
-series has too many settings for lines (convolutions, widths, a search), its line is its front, and the other cells are
-pale. Over edges, a panel is a task and an architecture that something was removed from. Ringed cells are on the front
-of their task. Behind, dashed and pale: the printed accuracies of Baktash et al. 2019 with their standard deviation;
-they have no bytes, so they stand in the second figure only. Students are in neither (`mdlray.report.students`).
+ratio only. Over bytes and weights, a panel is a task, and a series a way of pruning a network or a family of networks;
+where a series has too many settings for lines (convolutions, widths, a search), its line is its front, and the other
+cells are pale. Over edges, a panel is a task and an architecture that something was removed from. Ringed cells are on
+the front of their task (in bytes, so not among weights). Behind, dashed and pale: the printed accuracies of Baktash et
+al. 2019 with their standard deviation; they have no bytes, so they stand over edges removed only. Students are in none
+(`mdlray.report.students`).
 
 Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
 """
@@ -19,23 +21,21 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_axis
 from mdlray.report.published import METHOD_NAMES, published_accuracy, published_method
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
 from mdlray.report.series import styles as styles_of
 from mdlray.tables.front import pareto_mask
 
 TASK = ["label_randomization_fraction", "pixel_randomization", "split", "dataset"]
-"""Columns that a panel over bytes has one value of, in the order of the panels."""
+"""Columns that a panel over bytes or weights has one value of, in the order of the panels."""
 
 PANEL = ["label_randomization_fraction", "pixel_randomization", "architecture", "split", "dataset"]
 """The same for a panel over edges removed."""
@@ -45,10 +45,6 @@ _SERIES += ["learning_rate", "num_epochs", "batch_size", "dropout"]
 
 _MOST_LINES = 4
 """A series with more settings than that has one line, its front."""
-
-_TICKS_PERCENT = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99)
-_LARGEST_RATIO = 0.99999
-"""Where a network without any edge is drawn: the axis has no place for it."""
 
 LOOK: dict[Any, Any] = {
     "font.size": 9,
@@ -72,47 +68,39 @@ class Picture:
 
 
 def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
-    """Accuracy (percent) over compressed bytes (logarithmic), from a table of `front_table`."""
-
-    def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
-        return np.asarray(cells["compressed_bytes_mean"], dtype=np.float64)
-
-    def dress(axes: Axes, cells: pd.DataFrame) -> None:
-        axes.set_xscale("log")
-        low, high = place(cells).min() / 1.25, place(cells).max() * 1.25
-        axes.set_xlim(low, high)
-        # Powers of ten alone would leave a short axis without two numbers.
-        steps = (1, 2, 5) if high < 30 * low else (1, 3) if high < 3000 * low else (1,)
-        ticks = [step * 10.0**power for power in range(13) for step in steps]
-        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: bytes_text(value)))
-
+    """Accuracy over compressed bytes (logarithmic), from a table of `front_table`."""
     cells = _measured(front)
-    cells = cells.assign(label=series_labels(cells))
-    title, x_label = "Accuracy and compressed size", "compressed size (bytes)"
-    return _draw(cells, TASK, title, x_label, place, dress, published=False)
+    cells = cells.assign(label=series_labels(cells), x=cells["compressed_bytes_mean"].astype("float64"))
+    return _draw(cells, TASK, "Accuracy and compressed size", "compressed size (bytes)", _size_axis, edges=False)
+
+
+def accuracy_vs_weights(front: pd.DataFrame) -> Picture:
+    """Accuracy over the number of weights that are not zero, or of buckets: as Figures 1 to 5 of the paper."""
+    cells = _measured(front)
+    # A network without any weight stands at one: the axis has no place for none.
+    cells = cells.assign(label=series_labels(cells), x=cells["num_nonzero_mean"].astype("float64").clip(lower=1))
+    cells = cells.dropna(subset=["x"])
+    return _draw(
+        cells.assign(on_front=False), TASK, "Accuracy and number of weights", "weights", _size_axis, edges=False
+    )
 
 
 def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
-    """Accuracy (percent) over edges removed (as log of what remains), printed accuracies behind."""
-
-    def place(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
-        return _edges_place(np.asarray(cells["pruning_ratio"], dtype=np.float64))
-
-    def dress(axes: Axes, _: pd.DataFrame) -> None:
-        low, high = axes.get_xlim()
-        ticks = [t for t in _TICKS_PERCENT if low <= _edges_place(np.array([t / 100]))[0] <= high]
-        axes.xaxis.set_major_locator(FixedLocator(list(_edges_place(np.array(ticks) / 100))))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 10**-value):.4g}"))
-        axes.tick_params(axis="x", labelsize=8)
-
+    """Accuracy over edges removed (as log of what remains), printed accuracies behind."""
     cells = _measured(front)
     # A width that nothing was ever removed from would be a panel with a single point.
     cells = cells[cells["architecture"].isin(cells["architecture"][cells["method"] != "none"])]
-    cells = cells.assign(label=[method_label(*way) for way in zip(cells["method"], cells["regularizer"], strict=True)])
-    return _draw(cells, PANEL, "Accuracy and edges removed", "edges removed (%)", place, dress, published=True)
+    labels = [method_label(*way) for way in zip(cells["method"], cells["regularizer"], strict=True)]
+    cells = cells.assign(label=labels, x=log_remainder(100 * cells["pruning_ratio"].astype("float64")))
+
+    def dress(axes: Axes, _: pd.DataFrame) -> None:
+        edges_axis(axes)
+
+    return _draw(cells, PANEL, "Accuracy and edges removed", "edges removed (%)", dress, edges=True)
+
+
+def _size_axis(axes: Axes, cells: pd.DataFrame) -> None:
+    size_axis(axes, cells["x"].min(), cells["x"].max())
 
 
 def _measured(front: pd.DataFrame) -> pd.DataFrame:
@@ -120,27 +108,23 @@ def _measured(front: pd.DataFrame) -> pd.DataFrame:
     return cells[cells["student_round"] == 0]
 
 
-def _edges_place(ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    place: npt.NDArray[np.float64] = -np.log10(1 - np.minimum(ratio, _LARGEST_RATIO))
-    return place
-
-
 def _draw(
     cells: pd.DataFrame,
     panel: list[str],
     title: str,
     x_label: str,
-    place: Callable[[pd.DataFrame], npt.NDArray[np.float64]],
     dress: Callable[[Axes, pd.DataFrame], None],
     *,
-    published: bool,
+    edges: bool,
 ) -> Picture:
     panels = list(cells.groupby(panel)) if len(cells) else []
     styles = styles_of(cells["label"])
     with matplotlib.rc_context(LOOK):
         num_columns = max(1, min(4, len(panels), cells["dataset"].nunique()))
         num_rows = max(1, -(-len(panels) // num_columns))
-        width, height = max(3.1 * num_columns + 0.4, 5.6), 2.6 * num_rows + 1.1
+        # Few panels have room, and need it: all families of a task may be in one.
+        wide, high = (6.8, 4.4) if num_columns == 1 and not edges else (3.1, 2.6)
+        width, height = max(wide * num_columns + 0.4, 5.6), high * num_rows + 1.1
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=12, fontweight="bold")
@@ -151,10 +135,12 @@ def _draw(
             axes = figure.add_subplot(num_rows, num_columns, number + 1)
             many_splits = cells["split"].nunique() > 1
             axes.set_title(panel_title(group.iloc[0], many_splits=many_splits, network="architecture" in panel))
-            if published:
+            if edges:
                 drawn |= _draw_published(axes, group, styles)
-            _draw_cells(axes, group, place(group), styles, with_fronts=not published)
+            _draw_cells(axes, group, styles, with_fronts=not edges)
             dress(axes, group)
+            if _shown(group) == "test":
+                accuracy_axis(axes)
             if number % num_columns == 0 or num_columns == 1 or _shown(group) == "train":
                 axes.set_ylabel({"train": "training accuracy (%)", "test": "test accuracy (%)"}[_shown(group)])
             if number >= len(panels) - num_columns:
@@ -166,13 +152,12 @@ def _draw(
 def _draw_cells(
     axes: Axes,
     group: pd.DataFrame,
-    x: npt.NDArray[np.float64],
     styles: Mapping[str, tuple[str, str]],
     *,
     with_fronts: bool,
 ) -> None:
     accuracy = f"{_shown(group)}_accuracy"
-    cells = group.assign(x=x, y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
+    cells = group.assign(y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
     for label, series in cells.groupby("label"):
         color, marker = styles[str(label)]
         lines = [setting.sort_values("pruning_ratio") for _, setting in series.groupby(_SERIES)]
@@ -210,7 +195,10 @@ def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[
     labels = set()
     for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
         label = METHOD_NAMES[str(name)]
-        x, color = _edges_place(curve["pruning_ratio"].to_numpy()), pale(styles.get(label, METHOD_STYLES[label])[0])
+        x, color = (
+            log_remainder(curve["edges_removed_percent"].to_numpy()),
+            pale(styles.get(label, METHOD_STYLES[label])[0]),
+        )
         mean = curve["published_accuracy_percent_mean"].to_numpy()
         std = curve["published_accuracy_percent_std"].to_numpy()
         axes.fill_between(x, mean - std, mean + std, color=color, alpha=0.35, linewidth=0, zorder=1)
@@ -254,14 +242,6 @@ def pale(color: str) -> tuple[float, float, float]:
     """The color mixed with white."""
     red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
     return red, green, blue
-
-
-def bytes_text(value: float) -> str:
-    """A number of bytes in three digits, e.g. `24.5 k`."""
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g}"
 
 
 def picture_of(figure: Figure) -> Picture:

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mdlray.report.figures import LOOK, Picture, bytes_text, panel_title, picture_of
+from mdlray.report.axes import size_text
+from mdlray.report.figures import LOOK, Picture, panel_title, picture_of
 from mdlray.spec import canonical_json, from_dict, replace_fields
 
 _TRUE, _RANDOM = "#2E8B57", "#C0392B"
@@ -112,7 +113,7 @@ def _draw_rounds(axes: Axes, group: pd.DataFrame) -> Axes:
     sizes.set_yscale("log")
     sizes.grid(False)
     for axis_format in (sizes.yaxis.set_major_formatter, sizes.yaxis.set_minor_formatter):
-        axis_format(FuncFormatter(lambda value, _: bytes_text(value)))
+        axis_format(FuncFormatter(lambda value, _: size_text(value)))
     for fraction, line in group.groupby("label_randomization_fraction"):
         for name, dashes, marker in _MEASURES:
             values = 100 * line[name].astype("float64")

@@ -36,7 +36,7 @@ def parts(cells: pd.DataFrame, prefix: str = "") -> list[Part]:
     for (first, second, expected), part in cells.groupby(["first", "second", "expected"], sort=False):
         counts = {name: int((part[verdict] == name).sum()) for name in VERDICTS}
         tested = part.loc[part[verdict] != "not tested", "dataset"]
-        names = METHOD_NAMES.get(first, first), METHOD_NAMES.get(second, second)
+        names = [METHOD_NAMES.get(str(name), str(name)) for name in (first, second)]
         asked = f"{names[0]} {expected} than {names[1]}"
         found.append(Part(asked, _majority(counts), counts, tuple(tested.drop_duplicates())))
     return found

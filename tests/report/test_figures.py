@@ -4,11 +4,11 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
 from mdlray.tables.front import front_table
 
 
-@pytest.fixture(params=[accuracy_vs_bytes, accuracy_vs_edges_removed])
+@pytest.fixture(params=[accuracy_vs_bytes, accuracy_vs_weights, accuracy_vs_edges_removed])
 def draw(request):
     return request.param
 
@@ -91,7 +91,7 @@ def test_many_networks_of_a_task_share_a_panel_over_bytes(make_row, as_trials):
         *widths(make_row, 12),
     ]
     front = front_table(as_trials(families))
-    assert num_panels(accuracy_vs_bytes(front).svg) == 1
+    assert num_panels(accuracy_vs_bytes(front).svg) == num_panels(accuracy_vs_weights(front).svg) == 1
     # Only two of the networks were pruned at all.
     assert num_panels(accuracy_vs_edges_removed(front).svg) == 2
 

@@ -13,6 +13,8 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruni
 NAMES = {
     "figures/accuracy_vs_bytes.png",
     "figures/accuracy_vs_bytes.svg",
+    "figures/accuracy_vs_weights.png",
+    "figures/accuracy_vs_weights.svg",
     "figures/accuracy_vs_edges_removed.png",
     "figures/accuracy_vs_edges_removed.svg",
     "figures/published_comparison.parquet",

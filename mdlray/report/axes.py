@@ -1,0 +1,84 @@
+"""Axes of the figures: numbers into places, with ticks in words people use.
+
+accuracy         as the logarithm of the error: 90, 99 and 99.9 % are equally far apart, or else a network that
+                 learned nothing would press all others into a line
+edges removed    as the logarithm of what remains, likewise
+bytes, weights   logarithmic, ticks like `24.5 k`
+"""
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+_EDGE_TICKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99)
+_ACCURACY_TICKS = (0, 30, 50, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 98.5, 99, 99.3, 99.5, 99.8, 99.9, 99.99)
+_MOST_PERCENT = 99.999
+"""Where a network without any edge, or without any error, is drawn: the axis has no place for 100 %."""
+_LEAST_GAP = 0.07
+"""Between two ticks, as a part of the axis."""
+
+
+def log_remainder(percent: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """-log10 of the part that is missing to 100 %."""
+    place: npt.NDArray[np.float64] = -np.log10(1 - np.minimum(percent, _MOST_PERCENT) / 100)
+    return place
+
+
+def from_log_remainder(place: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The percentage of a place, the inverse of `log_remainder`."""
+    percent: npt.NDArray[np.float64] = 100 * (1 - 10.0 ** -np.asarray(place, dtype=np.float64))
+    return percent
+
+
+def accuracy_axis(axes: Axes) -> None:
+    """Make y one of accuracies (percent) that are drawn already."""
+    axes.set_yscale("function", functions=(log_remainder, from_log_remainder))
+    # Limits of one's own: margins that were added before reach beyond 100 %, and would be as wide as all the rest.
+    least, most = (float(limit) for limit in log_remainder(axes.dataLim.intervaly))
+    margin = max(0.05 * (most - least), 0.01)
+    low, high = least - margin, most + margin
+    bottom, top = from_log_remainder([low, high])
+    axes.set_ylim(bottom, top)
+    inside = [tick for tick in _ACCURACY_TICKS if bottom <= tick <= top]
+    ticks: list[float] = []
+    # In a range of two points or less round percentages are too far apart.
+    for tick in inside if len(inside) > 1 else MaxNLocator(4).tick_values(bottom, top):
+        place = float(log_remainder(tick))
+        last = float(log_remainder(ticks[-1])) if ticks else -np.inf
+        if low <= place <= high and place - last >= _LEAST_GAP * (high - low):
+            ticks.append(tick)
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def edges_axis(axes: Axes) -> None:
+    """Make x one of `log_remainder` of edges removed."""
+    low, high = axes.get_xlim()
+    places = log_remainder(np.array(_EDGE_TICKS))
+    axes.xaxis.set_major_locator(FixedLocator([place for place in places if low <= place <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 10**-value):.4g}"))
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def size_axis(axes: Axes, least: float, most: float) -> None:
+    """Make x one of sizes (bytes, weights) from `least` to `most`."""
+    axes.set_xscale("log")
+    low, high = least / 1.25, most * 1.25
+    axes.set_xlim(low, high)
+    # Powers of ten alone would leave a short axis without two numbers.
+    steps = (1, 2, 5) if high < 30 * low else (1, 3) if high < 3000 * low else (1,)
+    ticks = [step * 10.0**power for power in range(13) for step in steps]
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
+
+
+def size_text(value: float) -> str:
+    """A number of bytes or weights in three digits, e.g. `24.5 k`."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"
