@@ -22,6 +22,9 @@ from hypothesis import settings
 settings.register_profile("mdlray", deadline=None)
 settings.load_profile("mdlray")
 
+# Threads of one step wait for each other in a loop: beside other work on the same cores a test of seconds took minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
