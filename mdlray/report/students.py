@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mdlray.report.axes import size_text
 from mdlray.report.figures import LOOK, Picture, panel_title, picture_of
@@ -112,8 +112,9 @@ def _draw_rounds(axes: Axes, group: pd.DataFrame) -> Axes:
     sizes = axes.twinx()
     sizes.set_yscale("log")
     sizes.grid(False)
-    for axis_format in (sizes.yaxis.set_major_formatter, sizes.yaxis.set_minor_formatter):
-        axis_format(FuncFormatter(lambda value, _: size_text(value)))
+    sizes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    sizes.yaxis.set_minor_locator(NullLocator())
+    sizes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
     for fraction, line in group.groupby("label_randomization_fraction"):
         for name, dashes, marker in _MEASURES:
             values = 100 * line[name].astype("float64")
