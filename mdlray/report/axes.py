@@ -63,17 +63,17 @@ def edges_axis(axes: Axes) -> None:
     axes.tick_params(axis="x", labelsize=8)
 
 
-def size_axis(axes: Axes, least: float, most: float) -> None:
-    """Make x one of sizes (bytes, weights) from `least` to `most`."""
-    axes.set_xscale("log")
+def size_axis(axes: Axes, least: float, most: float, name: str = "x") -> None:
+    """Make x (or y) one of sizes (bytes, weights) from `least` to `most`."""
     low, high = least / 1.25, most * 1.25
-    axes.set_xlim(low, high)
+    axes.set(**{f"{name}scale": "log", f"{name}lim": (low, high)})
     # Powers of ten alone would leave a short axis without two numbers.
     steps = (1, 2, 5) if high < 30 * low else (1, 3) if high < 3000 * low else (1,)
     ticks = [step * 10.0**power for power in range(13) for step in steps]
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
 
 
 def size_text(value: float) -> str:

@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from mdlray.report.axes import size_text
+from mdlray.report.axes import size_axis
 from mdlray.report.figures import LOOK, Picture, panel_title, picture_of
 from mdlray.spec import canonical_json, from_dict, replace_fields
 
@@ -110,11 +110,8 @@ def _draw_fits(axes: Axes, group: pd.DataFrame, curves: pd.DataFrame) -> None:
 def _draw_rounds(axes: Axes, group: pd.DataFrame) -> Axes:
     """Accuracies and, on an axis of its own, bytes over rounds; returns that axis."""
     sizes = axes.twinx()
-    sizes.set_yscale("log")
+    size_axis(sizes, group["compressed_bytes"].min(), group["compressed_bytes"].max(), "y")
     sizes.grid(False)
-    sizes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    sizes.yaxis.set_minor_locator(NullLocator())
-    sizes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
     for fraction, line in group.groupby("label_randomization_fraction"):
         for name, dashes, marker in _MEASURES:
             values = 100 * line[name].astype("float64")
