@@ -4,7 +4,8 @@ Figure 1 of Baktash, Natale and Viennot (2019). HashedNet (Chen et al. 2015): 10
 share buckets by a seeded hash, compressed by 0 to 99.8 %. Convolutional networks of shapes along the front that the
 paper describes (`convnet_grid` looks at all shapes). `mdlray.protocol` says how both are trained.
 
-Added to the paper: inflation (Chen et al. 2015, §6), as many buckets behind wider virtual layers; and sizes in bytes.
+Added to the paper: 30 hidden units, since biases weigh in small files; other hashes, which repetitions share otherwise;
+inflation (Chen et al. 2015, §6), as many buckets behind wider virtual layers; and sizes in bytes.
 """
 
 from mdlray.plan import Sweep, vary, vary_seeds
@@ -18,13 +19,16 @@ SWEEP = Sweep(
     name="hashednet_vs_conv",
     question="Is a HashedNet better than a small convolutional network of as many weights?",
     base=BASE,
-    # With --dataset mnist the first 40 trials are the HashedNets, the next 40 the convolutional networks.
+    # With --dataset mnist the first 40 trials are the paper's HashedNets, the next 40 the convolutional networks, then
+    # come 30 units (40), other hashes (8) and inflation (30).
     grids=tuple(
-        {"dataset": vary("data.dataset", *DATASETS), "setting": settings, "repetition": vary_seeds(5)}
-        for settings in (
-            tuple(hashed(100, fraction) for fraction in FRACTIONS),
-            CONVNETS,
-            tuple(hashed(100 * by, budget / by) for budget in BUDGETS for by in INFLATIONS),
+        {"dataset": vary("data.dataset", *DATASETS), "setting": settings, "repetition": repetitions}
+        for settings, repetitions in (
+            (tuple(hashed(100, fraction) for fraction in FRACTIONS), vary_seeds(5)),
+            (CONVNETS, vary_seeds(5)),
+            (tuple(hashed(30, fraction) for fraction in FRACTIONS), vary_seeds(5)),
+            (tuple(hashed(100, budget) for budget in BUDGETS), vary("model.hash_seed", 1, 2, 3, 4)),
+            (tuple(hashed(100 * by, budget / by) for budget in BUDGETS for by in INFLATIONS), vary_seeds(5)),
         )
     ),
     quick=Sweep(
