@@ -3,7 +3,7 @@
     H1   OBD overtakes magnitude pruning beyond 99.3 % of the edges removed, on noisy backgrounds
     H2   the advantage of L1 over L2 is a mid-range effect: there from 95 to 99.5 %, not at 0 % nor from 99.7 % on
     H3   both survive when size is bytes instead of edges
-    H4   pruned networks beat hashed, convolutional and unpruned dense ones of equal bytes
+    H4   pruned networks beat hashed, convolutional and smaller dense ones of equal bytes
 
 A cell of a claim is one comparison of two samples of test accuracies: at an equal ratio (H1, H2) or at equal bytes (H3,
 H4). It is *supported* where the difference goes the way the claim says and Welch's p, after Holm over all cells of the
@@ -12,8 +12,9 @@ rows lack. "Not better" asks for more than noise too: it is supported by a signi
 here by test accuracy: where several of our cells answer, validation has chosen (`mdlray.report.published`), and H4's
 curves are fronts by validation.
 
-Unpruned is every network that nothing was removed from, also one trained with L1, whose small weights quantization
-makes nearly free. What the cells say together is in `mdlray.report.verdicts`.
+Where H4 speaks of a rival, no method of pruning was asked (`method` none): smaller dense networks are those of fewer
+units. A network that a method has removed nothing from is on neither side: quantization makes the small weights that
+L1 leaves nearly free, which is pruning by another name. What the cells say together is in `mdlray.report.verdicts`.
 
 Bytes have no printed regions, so those of H3 are carried over from the regions in which H1 and H2 have cells: a ratio
 stands for the mean bytes that the second method (the one that is, or is not, overtaken) has there, and the ends of a
@@ -25,7 +26,7 @@ of the newest version only.
 
 import math
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,13 +43,13 @@ CLAIMS = {
     "H1": "OBD overtakes magnitude pruning beyond 99.3 % of the edges removed, on noisy backgrounds",
     "H2": "the advantage of L1 over L2 is a mid-range effect: there from 95 to 99.5 %, not at 0 % nor from 99.7 % on",
     "H3": "both survive when size is bytes instead of edges",
-    "H4": "pruned networks beat hashed, convolutional and unpruned dense ones of equal bytes",
+    "H4": "pruned networks beat hashed, convolutional and smaller dense ones of equal bytes",
 }
 
 _DATASETS = ("mnist", "mnist_background_images", "mnist_background_random", "mnist_rotation")
 _NOISY = ("mnist_background_random", "mnist_background_images")
 _ARCHITECTURES = ("dense-100", "dense-30")
-_RIVALS = {"HashedNet": "hashed", "convnet": "convnet", "dense, unpruned": "dense"}
+_RIVALS = {"HashedNet": "hashed", "convnet": "convnet", "smaller dense": "dense"}
 
 _COLUMNS = {
     "claim": "str",
@@ -57,6 +58,7 @@ _COLUMNS = {
     "architecture": "str",
     "dataset": "str",
     "expected": "str",
+    "region": "str",
     "pruning_ratio": "float64",
     "num_bytes": "float64",
     "first_percent_mean": "float64",
@@ -75,16 +77,29 @@ _COLUMNS = {
     "published_holm_p": "float64",
     "published_verdict": "str",
 }
-"""Columns of `judge`. `expected` of first against second: `higher` or `not higher`; either ratio or bytes is NaN."""
+"""Columns of `judge`. `expected` of first against second: `higher` or `not higher`, within `region`, a range of ratios
+in words (of H4 there is one, all sizes: empty); either ratio or bytes is NaN."""
 
 Cell = dict[str, Any]
 Key = tuple[str, str, str, float]
 """Network, data set, printed method, ratio."""
-Region = tuple[float, float, str]
-"""Least and largest ratio, and what is expected there."""
 
-_H1: tuple[Region, ...] = ((0.993, 1.0, "higher"),)
-_H2: tuple[Region, ...] = ((0.0, 0.0, "not higher"), (0.95, 0.995, "higher"), (0.997, 1.0, "not higher"))
+
+class Region(NamedTuple):
+    """A range of ratios, with what is expected there."""
+
+    words: str
+    least: float
+    largest: float
+    expected: str
+
+
+_H1 = (Region("from 99.3 %", 0.993, 1.0, "higher"),)
+_H2 = (
+    Region("at 0 %", 0.0, 0.0, "not higher"),
+    Region("from 95 to 99.5 %", 0.95, 0.995, "higher"),
+    Region("from 99.7 %", 0.997, 1.0, "not higher"),
+)
 
 
 def judge(trials: pd.DataFrame) -> pd.DataFrame:
@@ -122,10 +137,10 @@ def _at_equal_ratio(rows: pd.DataFrame) -> Iterator[Cell]:
     ours, printed = _our_samples(rows), _printed_samples()
     for claim, first, second, architecture, dataset, regions in _comparisons():
         for ratio in sorted(_ratios(ours, printed, architecture, dataset, (first, second))):
-            for least, largest, expected in regions:
-                if least <= ratio <= largest:
+            for region in regions:
+                if region.least <= ratio <= region.largest:
                     pair = [(architecture, dataset, method, ratio) for method in (first, second)]
-                    cell = _cell(claim, first, second, architecture, dataset, expected)
+                    cell = _cell(claim, first, second, architecture, dataset, region)
                     cell |= {"pruning_ratio": ratio, "num_bytes": math.nan}
                     cell |= _measured(*(ours.get(key, np.array([])) for key in pair))
                     yield cell | _printed(*(printed.get(key, NO_SAMPLE) for key in pair))
@@ -143,10 +158,10 @@ def _at_equal_bytes(rows: pd.DataFrame) -> Iterator[Cell]:
         known = by_method[second]
         size_at = dict(zip(known["pruning_ratio"], known["compressed_bytes_mean"], strict=True))
         asked = _ratios(ours, printed, architecture, dataset, (first, second))
-        for least, largest, expected in regions:
-            if any(least <= ratio <= largest for ratio in asked):
-                inside = _bytes_between(size_at, least, largest)
-                cell = _cell("H3", first, second, architecture, dataset, expected)
+        for region in regions:
+            if any(region.least <= ratio <= region.largest for ratio in asked):
+                inside = _bytes_between(size_at, region.least, region.largest)
+                cell = _cell("H3", first, second, architecture, dataset, region)
                 yield from _on_grid(cell, lines[0], lines[1], inside)
 
 
@@ -173,11 +188,11 @@ def _against_families(rows: pd.DataFrame) -> Iterator[Cell]:
     for rival, family in _RIVALS.items():
         for dataset in _DATASETS:
             here = rows[rows["dataset"] == dataset]
-            is_pruned = (here["method"] != "none") & (here["pruning_ratio"] > 0)
             families = here["architecture"].str.partition("-")[0] if len(here) else here["architecture"]
-            sides = [here[is_pruned & (families == "dense")], here[~is_pruned & (families == family)]]
+            pruned = here[(here["pruning_ratio"] > 0) & (families == "dense")]
+            sides = [pruned, here[(here["method"] == "none") & (families == family)]]
             lines = [curves(side, front_cells(side)) for side in sides]
-            cell = _cell("H4", "pruned dense", rival, "", dataset, "higher")
+            cell = _cell("H4", "pruned dense", rival, "", dataset, Region("", 0.0, 1.0, "higher"))
             yield from _on_grid(cell, lines[0], lines[1], lambda _: True)
 
 
@@ -221,9 +236,9 @@ def _printed_samples() -> dict[Key, Sample]:
     return found
 
 
-def _cell(claim: str, first: str, second: str, architecture: str, dataset: str, expected: str) -> Cell:
+def _cell(claim: str, first: str, second: str, architecture: str, dataset: str, region: Region) -> Cell:
     names = {"claim": claim, "first": first, "second": second, "architecture": architecture}
-    return names | {"dataset": dataset, "expected": expected}
+    return names | {"dataset": dataset, "expected": region.expected, "region": region.words}
 
 
 def _measured(first_N: Any, second_M: Any) -> Cell:

@@ -1,8 +1,8 @@
 """Cells of one way to small networks into accuracy at given bytes, one value per repetition.
 
 A curve is one repetition's (bytes, test accuracy) at each of its cells; between them accuracy is linear in log(bytes),
-beyond them it is unknown. All repetitions must know a size, or else those that are left would be a choice: `at` gives
-all or none.
+beyond them it is unknown, and so it is between cells that lie more than `MOST_GAP` apart. All repetitions must know a
+size, or else those that are left would be a choice: `at` gives all or none.
 """
 
 from collections.abc import Collection
@@ -18,6 +18,9 @@ from mdlray.tables.front import pareto_mask
 GRID_BYTES = tuple(round(2 ** (half / 2)) for half in range(8, 45))
 """Sizes at which curves are compared, whatever the rows are: two per octave, from 16 bytes to 4 MiB."""
 
+MOST_GAP = 4.0
+"""Two neighbors on a curve whose sizes differ by more than this factor say nothing about what is between them."""
+
 _REPETITION = ["seed", "data_order_seed", "randomization_seed"]
 
 
@@ -28,11 +31,19 @@ class Curves:
     points: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
 
     def at(self, num_bytes: float) -> npt.NDArray[np.float64] | None:
-        """Test accuracy (percent) of every repetition; None where one of them does not reach so far."""
-        if not self.points or any(not size[0] <= num_bytes <= size[-1] for size, _ in self.points):
+        """Test accuracy (percent) of every repetition; None where one of them does not know it."""
+        if not self.points or not all(_knows(size, num_bytes) for size, _ in self.points):
             return None
         place = np.log(num_bytes)
         return np.array([np.interp(place, np.log(size), accuracy) for size, accuracy in self.points])
+
+
+def _knows(sizes: npt.NDArray[np.float64], num_bytes: float) -> bool:
+    """Whether this size is one of these, or lies between two of them that are close enough."""
+    after = int(np.searchsorted(sizes, num_bytes))
+    if after == len(sizes):
+        return False
+    return bool(sizes[after] == num_bytes or (after > 0 and sizes[after] <= MOST_GAP * sizes[after - 1]))
 
 
 def curves(rows: pd.DataFrame, cell_ids: Collection[str]) -> Curves:

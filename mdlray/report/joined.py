@@ -1,7 +1,8 @@
 """Rows of several folders as one table: a sweep's own, and those of others that its report may see as well.
 
 A trial that several folders have counts once: an ok row before a stopped one, that before a failed one, and of equals
-that of the folder named first.
+that of the folder named first. Rows of one trial may differ in their last digits, since sums are rounded in other
+orders in packs of another size.
 """
 
 from collections.abc import Callable, Sequence

@@ -25,8 +25,8 @@ _WORDS = ("data set", "network", "asked", "verdict", "printed verdict")
 """Columns that hold words, not numbers."""
 
 NOTE = (
-    "Test accuracy in percent, mean ± standard deviation over seeds: here (decoded from the compressed file; n where "
-    f"it is not {PRINTED_RUNS}) / printed (not quantized). A dash: no rows."
+    "Test accuracy in percent, mean ± standard deviation over seeds (by n - 1; print does not say by what): here "
+    f"(decoded from the compressed file; n where it is not {PRINTED_RUNS}) / printed (not quantized). A dash: no rows."
 )
 CLAIMS_NOTE = (
     "Welch's two-sided t-test on test accuracies, p after Holm over all cells of the claim, at 5 %; beside it the "
@@ -104,7 +104,7 @@ def _line(cell: Mapping[Any, Any]) -> dict[str, str]:
     return {
         "data set": _DATASETS[cell["dataset"]],
         "network": cell["architecture"] or "–",
-        "asked": f"{first} {cell['expected']} than {second}",
+        "asked": f"{first} {cell['expected']} than {second} {cell['region']}".rstrip(),
         "at": place,
         "difference (points)": _known(cell["difference_percent"], "+.2f"),
         "p (Holm)": _known(cell["holm_p"], ".2g"),

@@ -1,9 +1,9 @@
 """The cells of a claim into a verdict: part by part, and on the claim as a whole.
 
-A part is what one comparison is expected to show, e.g. that OBD is higher than Mag-L2. It is supported where no tested
-cell contradicts it and at least half of them support it, contradicted where it is the other way round. A claim says all
-of its parts at once: it is supported where every part is, contradicted where one is, and not decided otherwise; a part
-that was not tested cannot be outvoted by one that was.
+A part is what one comparison is expected to show in one region, e.g. that OBD is higher than Mag-L2 from 99.3 %. It is
+supported where no tested cell contradicts it and at least half of them support it, contradicted where it is the other
+way round. A claim says all of its parts at once: it is supported where every part is, contradicted where one is, and
+not decided otherwise; a part that was not tested cannot be outvoted by one that was.
 
 Cells are not independent (neighboring sizes share runs, neighboring ratios share first weights): Holm's p does not
 mind, but their number says how far a finding reaches, not how sure it is.
@@ -16,6 +16,7 @@ import pandas as pd
 
 from mdlray.report.published import METHOD_NAMES
 
+_PART = ["first", "second", "expected", "region"]
 VERDICTS = ("supported", "contradicted", "not decided", "not tested")
 
 
@@ -33,11 +34,11 @@ def parts(cells: pd.DataFrame, prefix: str = "") -> list[Part]:
     """Of the cells of one claim (`claims.judge`), in their order; `prefix` "published_" for the printed numbers."""
     verdict = f"{prefix}verdict"
     found = []
-    for (first, second, expected), part in cells.groupby(["first", "second", "expected"], sort=False):
+    for (first, second, expected, region), part in cells.groupby(_PART, sort=False):
         counts = {name: int((part[verdict] == name).sum()) for name in VERDICTS}
         tested = part.loc[part[verdict] != "not tested", "dataset"]
         names = [METHOD_NAMES.get(str(name), str(name)) for name in (first, second)]
-        asked = f"{names[0]} {expected} than {names[1]}"
+        asked = f"{names[0]} {expected} than {names[1]} {region}".rstrip()
         found.append(Part(asked, _majority(counts), counts, tuple(tested.drop_duplicates())))
     return found
 

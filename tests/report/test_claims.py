@@ -102,7 +102,7 @@ def test_more_cells_ask_for_more(cell, as_trials):
     assert (many["verdict"] == "not decided").all() and (many["welch_p"] < 0.05).all()
 
 
-def curve(cell, way, worth, ratios=((0.9, 4000), (0.993, 800), (0.998, 300))):
+def curve(cell, way, worth, ratios=((0.9, 3000), (0.993, 800), (0.998, 300))):
     """Accuracy grows with log(bytes); `worth` is added at every size."""
     return [
         row for ratio, size in ratios for row in cell(way, ratio, 0.2 + 0.05 * np.log2(size / 300) + worth, size=size)
@@ -120,7 +120,7 @@ def test_at_equal_bytes_the_same_verdict_where_curves_shift(cell, as_trials):
 
 def test_an_advantage_per_edge_may_be_none_per_byte(cell, as_trials):
     """OBD is better at equal ratio because its files are twice as large: on the same curve it is no better."""
-    wide = ((0.9, 8000), (0.993, 1600), (0.998, 600))
+    wide = ((0.9, 6000), (0.993, 1600), (0.998, 600))
     claims = judge(as_trials([*curve(cell, "MagL2", 0.0), *curve(cell, "OBD", 0.0, wide)]))
     at_ratio = of(claims, "H1", second="MagL2", dataset="mnist_background_random", pruning_ratio=0.993)
     assert at_ratio["verdict"].tolist() == ["supported"]
@@ -137,34 +137,34 @@ def test_sizes_of_another_version_of_the_format_do_not_take_part(cell, as_trials
 
 
 @pytest.mark.parametrize(("rival", "verdict"), [(0.1, "contradicted"), (-0.1, "supported")])
-def test_pruned_against_unpruned_of_equal_bytes(cell, as_trials, rival, verdict):
+def test_pruned_against_smaller_of_equal_bytes(cell, as_trials, rival, verdict):
     rows = curve(cell, "MagL2", 0.0)
     for units, size in ((5, 500), (10, 1000), (20, 2000)):
         accuracy = 0.2 + 0.05 * np.log2(size / 300) + rival
         rows += cell("unpruned", 0.0, accuracy, size=size, fields={"model.hidden_units": (units,)})
     claims = judge(as_trials(rows))
-    found = of(claims, "H4", second="dense, unpruned", dataset="mnist_background_random")
+    found = of(claims, "H4", second="smaller dense", dataset="mnist_background_random")
     assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == verdict).all()
     assert (of(claims, "H4", second="convnet")["verdict"] == "not tested").all()
 
 
-def test_unpruned_is_what_nothing_was_removed_from_whatever_it_is_called(cell, as_trials):
-    """Mag-L1 at 0 % is an unpruned network too, and the best of them here."""
+def test_what_a_method_has_removed_nothing_from_is_on_neither_side(cell, as_trials):
+    """Mag-L1 at 0 % would be the best of all here."""
     rows = curve(cell, "MagL2", 0.0)
     for size, units in ((500, 5), (2000, 20)):
         fields = {"model.hidden_units": (units,)}
         rows += cell("unpruned", 0.0, 0.1 * units / 20, size=size, fields=fields)
         rows += cell("MagL1", 0.0, 0.8 * (1 + units / 100), size=size, fields=fields)
-    found = of(judge(as_trials(rows)), "H4", second="dense, unpruned", dataset="mnist_background_random")
-    assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == "contradicted").all()
-    assert (found["second_percent_mean"] > 80).all()
+    found = of(judge(as_trials(rows)), "H4", second="smaller dense", dataset="mnist_background_random")
+    assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == "supported").all()
+    assert (found["second_percent_mean"] < 11).all() and (found["first_percent_mean"] < 40).all()
 
 
 def test_a_region_at_equal_bytes_ends_where_the_ratios_of_its_network_do(cell, as_trials):
     """30 units are printed up to 99 % only: that is where the middle ends, and there is nothing beyond."""
     rows = []
     for way, worth in (("MagL2", 0.0), ("MagL1", 0.1)):
-        for ratio, size in ((0.9, 4000), (0.95, 2000), (0.99, 400)):
+        for ratio, size in ((0.9, 4000), (0.95, 2000), (0.99, 500)):
             accuracy = 0.2 + 0.05 * np.log2(size / 300) + worth
             rows += cell(way, ratio, accuracy, size, "mnist", {"model.hidden_units": (30,)})
     claims = judge(as_trials(rows))

@@ -19,10 +19,17 @@ def line(make_row, points, seeds=(0,), shift=0.0):
 
 
 def test_between_two_points_accuracy_is_linear_in_the_logarithm(make_row, as_trials):
-    rows = as_trials(line(make_row, [(100, 0.5), (10_000, 0.9)], seeds=(0, 1), shift=0.01))
+    rows = as_trials(line(make_row, [(100, 0.5), (400, 0.9)], seeds=(0, 1), shift=0.01))
     found = curves(rows, set(rows["cell_id"]))
-    assert found.at(1000) == pytest.approx([70, 71])
-    assert found.at(100) == pytest.approx([50, 51]) and found.at(10_000) == pytest.approx([90, 91])
+    assert found.at(200) == pytest.approx([70, 71])
+    assert found.at(100) == pytest.approx([50, 51]) and found.at(400) == pytest.approx([90, 91])
+
+
+def test_nothing_is_said_between_points_that_lie_far_apart(make_row, as_trials):
+    rows = as_trials(line(make_row, [(100, 0.5), (200, 0.6), (801, 0.9), (1000, 0.9)]))
+    found = curves(rows, set(rows["cell_id"]))
+    assert all(found.at(size) is not None for size in (100, 150, 200, 801, 900, 1000))
+    assert all(found.at(size) is None for size in (99, 201, 400, 800, 1001))
 
 
 def test_nothing_is_said_beyond_the_ends_of_any_repetition(make_row, as_trials):

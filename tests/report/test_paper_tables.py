@@ -59,5 +59,5 @@ def test_markdown_has_every_table_and_claim_and_is_even(as_trials, make_row):
 def test_a_line_of_a_verdict_says_what_was_asked_and_where(as_trials, make_row):
     lines = {heading[:2]: cells for heading, _, cells in verdict_lines(judge(as_trials([make_row()])))}
     first = lines["H2"].iloc[0]
-    assert (first["asked"], first["at"]) == ("Mag-L1 not higher than Mag-L2", "0 % removed")
+    assert (first["asked"], first["at"]) == ("Mag-L1 not higher than Mag-L2 at 0 %", "0 % removed")
     assert (first["verdict"], first["printed verdict"]) == ("not tested", "supported")

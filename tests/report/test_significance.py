@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy import stats
 
 from mdlray.report.significance import NO_SAMPLE, Sample, holm, permutation_p, welch_p
 
+COUNTS = st.lists(st.integers(9300, 9310), min_size=5, max_size=5)
 P_VALUES = st.lists(st.floats(0, 1), max_size=20)
 
 
@@ -44,6 +46,16 @@ def test_samples_without_noise_or_without_repetitions():
     constant = Sample(90.0, 0.0, 5)
     assert welch_p(constant, constant) == 1 and welch_p(constant, Sample(91.0, 0.0, 5)) == 0
     assert math.isnan(welch_p(constant, Sample.of(np.array([91.0])))) and math.isnan(welch_p(NO_SAMPLE, constant))
+
+
+@given(COUNTS, COUNTS)
+def test_permutations_of_shares_are_those_of_counts(first, second):
+    """Equal differences stay equal where counts of correct pictures have become percents."""
+    total, observed = sum(first) + sum(second), abs(sum(first) - sum(second))
+    deals = [sum(deal) for deal in itertools.combinations(first + second, 5)]
+    expected = sum(abs(2 * dealt - total) >= observed for dealt in deals) / len(deals)
+    shares = [100 * (np.array(counts) / 10_000) for counts in (first, second)]
+    assert permutation_p(*shares) == pytest.approx(expected, abs=1e-12)
 
 
 def test_permutations_by_counting():

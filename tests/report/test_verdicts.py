@@ -7,7 +7,8 @@ from mdlray.report.verdicts import parts, sentence, whole
 def cells(**verdicts):
     """Cells of a claim against each of these, with these verdicts."""
     rows = [
-        {"first": "pruned dense", "second": second, "expected": "higher", "dataset": "mnist", "verdict": verdict}
+        {"first": "pruned dense", "second": second, "expected": "higher", "region": "", "dataset": "mnist"}
+        | {"verdict": verdict}
         for second, found in verdicts.items()
         for verdict in found
     ]
@@ -42,6 +43,16 @@ def test_a_part_goes_by_the_majority_of_its_tested_cells(found, verdict):
 def test_a_claim_needs_all_of_its_parts(hashed, convnet, verdict):
     """Many cells of one part do not outvote another that was not tested, or went the other way."""
     assert whole(parts(cells(hashed=[hashed] * 10, convnet=[convnet]))) == verdict
+
+
+def test_regions_are_parts_of_their_own():
+    """One region that was tested does not speak for another that was not."""
+    table = cells(MagL2=[S, T]).assign(first="MagL1", region=["from 95 to 99.5 %", "at 0 %"])
+    assert [(part.asked, part.verdict) for part in parts(table)] == [
+        ("Mag-L1 higher than Mag-L2 from 95 to 99.5 %", S),
+        ("Mag-L1 higher than Mag-L2 at 0 %", T),
+    ]
+    assert whole(parts(table)) == D
 
 
 def test_the_sentence_names_parts_counts_and_data_sets():
