@@ -33,9 +33,9 @@ from mdlray.tables.store import FIGURES, REPORT
 __all__ = ["write_report"]
 
 _CAPTIONS = {
-    "accuracy_vs_bytes": "Test accuracy over compressed size",
-    "accuracy_vs_weights": "Test accuracy over number of weights",
-    "accuracy_vs_edges_removed": "Test accuracy over edges removed",
+    "accuracy_vs_bytes": "Accuracy over compressed size",
+    "accuracy_vs_weights": "Accuracy over number of weights",
+    "accuracy_vs_edges_removed": "Accuracy over edges removed",
     "weights": "Weights around the last pruning step",
     "students": "Students, round after round",
 }

@@ -31,6 +31,7 @@ from matplotlib.lines import Line2D
 from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_axis
 from mdlray.report.published import METHOD_NAMES, published_accuracy, published_method
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
+from mdlray.report.series import lines as lines_of
 from mdlray.report.series import styles as styles_of
 from mdlray.tables.front import pareto_mask
 
@@ -40,11 +41,8 @@ TASK = ["label_randomization_fraction", "pixel_randomization", "split", "dataset
 PANEL = ["label_randomization_fraction", "pixel_randomization", "architecture", "split", "dataset"]
 """The same for a panel over edges removed."""
 
-_SERIES = ["architecture", "regularizer", "regularizer_strength", "pruning_scope", "quantization_levels", "optimizer"]
-_SERIES += ["learning_rate", "num_epochs", "batch_size", "dropout"]
-
 _MOST_LINES = 4
-"""A series with more settings than that has one line, its front."""
+"""A series with more lines than that has one, its front."""
 
 LOOK: dict[Any, Any] = {
     "font.size": 9,
@@ -160,7 +158,7 @@ def _draw_cells(
     cells = group.assign(y=100 * group[f"{accuracy}_mean"], spread=100 * group[f"{accuracy}_std"].fillna(0))
     for label, series in cells.groupby("label"):
         color, marker = styles[str(label)]
-        lines = [setting.sort_values("pruning_ratio") for _, setting in series.groupby(_SERIES)]
+        lines = lines_of(series)
         if with_fronts and ((series["method"] == "none").all() or len(lines) > _MOST_LINES):
             # Of memorized labels validation knows nothing.
             judged = "train" if _shown(group) == "train" else "validation"

@@ -49,7 +49,7 @@ FRONT_COLUMNS: list[Column] = [
     ("method", lambda row: row["method"], False),
     ("regularizer", lambda row: f"{row['regularizer']} {row['regularizer_strength']:g}", False),
     ("edges removed (%)", lambda row: f"{100 * row['pruning_ratio']:.6g}", True),
-    ("levels", lambda row: str(row["quantization_levels"]), True),
+    ("levels", lambda row: str(row["levels_per_layer"] or row["quantization_levels"]), True),
     ("bytes", lambda row: _with_spread(row["compressed_bytes_mean"], row["compressed_bytes_std"], ",.0f"), True),
     ("validation accuracy (%)", _percent("validation_accuracy_mean", "validation_accuracy_std"), True),
     ("test accuracy (%)", _percent("test_accuracy_mean", "test_accuracy_std"), True),

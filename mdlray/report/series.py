@@ -6,6 +6,7 @@
 Colors: Okabe & Ito 2008, safe for all eyes. A method has one color in all figures; in another network it is paler.
 """
 
+import json
 from collections.abc import Iterable
 
 import pandas as pd
@@ -59,6 +60,17 @@ def series_labels(cells: pd.DataFrame) -> list[str]:
             network = architecture if numbers[kind] <= _MOST_NETWORKS else kind
             labels.append(f"{method_label(method, regularizer)} ({network})")
     return labels
+
+
+def lines(cells: pd.DataFrame) -> list[pd.DataFrame]:
+    """The cells of a series as lines: those that differ in their pruning ratio only, in its order."""
+    return [line.sort_values("pruning_ratio") for _, line in cells.groupby(cells["setting"].map(_without_ratio))]
+
+
+def _without_ratio(setting: str) -> str:
+    fields = json.loads(setting)
+    del fields["compression"]["pruning_ratio"]
+    return json.dumps(fields, sort_keys=True)
 
 
 def styles(labels: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -1,9 +1,10 @@
 """Rounds of students as a figure: how hard each was to fit, and what is left of it.
 
-A panel is a task, the network of round 0 and a strategy (and whatever else a lineage's setting says). Above, the loss
-of every fit over its epochs, the rounds one after the other; below, what came out of each round: accuracy on its own
-training labels, on the test split, and bytes. Green learned true labels, red random ones; lines are means over seeds,
-bands one standard deviation.
+A panel is a task, the network of round 0 and a strategy (and whatever else a lineage's setting says). Above, how far
+every fit is over its epochs, the rounds one after the other, in nats per example: cross-entropy to the labels in round
+0, then the divergence of the student from its teacher, whatever it was fitted by. Below, what came out of each round:
+accuracy on its own training labels, on the test split, and bytes. Green learned true labels, red random ones; lines are
+means over seeds, bands one standard deviation.
 """
 
 import json
@@ -73,7 +74,7 @@ def students(trials: pd.DataFrame, curves: pd.DataFrame) -> Picture:
             _draw_fits(above, group, curves)
             sizes = _draw_rounds(below, group)
             if column == 0:
-                above.set_ylabel("loss of the fit (nats per example)")
+                above.set_ylabel("nats left (labels, then teacher)")
                 below.set_ylabel("accuracy (%)")
             if column == num_columns - 1 or number == len(panels) - 1:
                 sizes.set_ylabel("compressed size (bytes)")

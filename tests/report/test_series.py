@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from mdlray.report.series import METHOD_STYLES, method_label, series_labels, styles
+from mdlray.report.series import METHOD_STYLES, lines, method_label, series_labels, styles
+from mdlray.tables.front import front_table
 
 
 def labels(*cells):
@@ -46,3 +47,11 @@ def test_a_method_keeps_its_color_and_is_paler_in_another_network():
     assert found["Mag-L2 (dense-100)"][0].upper() == METHOD_STYLES["Mag-L2"][0]
     assert len({color for color, _ in found.values()}) == 4 and set(found) >= {"never heard of", "convnet"}
     assert styles(["Mag-L2"]) == {"Mag-L2": METHOD_STYLES["Mag-L2"]}
+
+
+def test_a_line_joins_what_differs_in_its_ratio_only(make_row, as_trials):
+    """Any other field, also one that no column of the front has, begins another line."""
+    ratios = [{"compression.pruning_ratio": ratio} for ratio in (0.99, 0.5)]
+    ways = [{}, {"training.max_shift": 1}, {"compression.remove_dead_units": True}, {"training.learning_rate": 0.03}]
+    cells = front_table(as_trials([make_row(way | ratio) for ratio in ratios for way in ways]))
+    assert sorted(line["pruning_ratio"].tolist() for line in lines(cells)) == [[0.5, 0.99]] * 4
