@@ -21,9 +21,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import mdlray
-from mdlray.plan import Sweep, expand, load_sweep
+from mdlray.plan import Sweep, expand
 from mdlray.search import Search
 from mdlray.space import Space
+from mdlray.sweepfile import load_sweep
 from mdlray.tables.front import hypervolume, pareto_mask
 
 HERE = Path(__file__).parent

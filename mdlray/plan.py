@@ -9,13 +9,10 @@ resumed sweep trains the same packs as an undisturbed one. Within a pack members
 and where possible the data order, which makes the first layer one product for all of them.
 """
 
-import functools
 import hashlib
 import itertools
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mdlray.space import Space, usual_space
@@ -24,7 +21,7 @@ from mdlray.spec import TrialSpec, replace_fields, to_dict
 Option = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Option]]
 
-_SEARCHED = ("model", "training", "compression", "seeds")
+_SEARCHED = ("model", "training", "compression", "student", "seeds")
 """The parts of a trial that a search moves or holds fixed; what is left, the data, is a stratum."""
 
 
@@ -131,10 +128,20 @@ def replace_seeds(spec: TrialSpec, added: int) -> TrialSpec:
 
 
 def space_of(sweep: Sweep) -> Space:
-    """The sweep's own space, or the usual one with the data, methods and penalties of its grids."""
+    """The sweep's own space, or the usual one with the data, methods and penalties of its grids.
+
+    ValueError where the grids ask what the usual space does not move in: other families of networks, students.
+    """
     if sweep.space:
         return sweep.space
     trials = expand(sweep)
+    families = {spec.model.family for spec in trials} - {sweep.base.model.family}
+    if families or any(spec.student.round for spec in trials):
+        what = ", ".join(sorted(families)) or "students"
+        raise ValueError(
+            f"sweep {sweep.name!r} has {what} in its grids, where a search does not go by itself. Give it a space "
+            "(`Sweep(space=Space(...))`, see sweeps/convnet_grid.py), or leave out --search."
+        )
     strata = {replace(spec, **{part: getattr(sweep.base, part) for part in _SEARCHED}): None for spec in trials}
     return usual_space(
         methods=tuple(dict.fromkeys(spec.compression.method for spec in trials)),
@@ -211,47 +218,3 @@ def missing_packs(
 def work(spec: TrialSpec) -> float:
     """A trial's training effort: epochs times hidden units, the unit in which durations are compared."""
     return spec.num_epochs * float(sum(spec.network.hidden_units) or 1)
-
-
-def sweep_folder() -> Path:
-    """Where the sweeps are: `sweeps/` here, or beside the installed package."""
-    here = Path("sweeps")
-    return here if here.is_dir() else Path(__file__).parent.parent / "sweeps"
-
-
-def list_sweeps() -> list[Path]:
-    """The files in `sweeps/`, by name."""
-    return sorted(path for path in sweep_folder().glob("*.py") if not path.name.startswith("_"))
-
-
-def find_sweep(name: str) -> Path:
-    """The file of a sweep in `sweeps/`, or a path to one; ValueError says what there is."""
-    path = Path(name) if name.endswith(".py") else sweep_folder() / f"{name}.py"
-    if not path.is_file():
-        known = ", ".join(known.stem for known in list_sweeps()) or "none here"
-        raise ValueError(f"there is no sweep {name!r}; known are: {known}; or give the path of a file ending in .py.")
-    return path
-
-
-def load_sweep(path: Path) -> Sweep:
-    """The `SWEEP` of a file; ValueError names the file and the line where it cannot be run."""
-    sweep = define(path.read_text(), str(path)).get("SWEEP")
-    if not isinstance(sweep, Sweep):
-        raise ValueError(f"{path} must define SWEEP, a mdlray.plan.Sweep; it has {type(sweep).__name__}.")
-    return sweep
-
-
-@functools.cache
-def define(text: str, name: str) -> dict[str, Any]:
-    """Run the text of a sweep's file, once per process, and return what it defines.
-
-    Workers run it as well, without its `SWEEP`: it may add members to the registries.
-    """
-    names: dict[str, Any] = {"__name__": "mdlray_sweep", "__file__": name}
-    try:
-        exec(compile(text, name, "exec"), names)
-    except Exception as error:  # whatever a user's file raises
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1]
-        raise ValueError(f"{name}, line {line}: {type(error).__name__}: {error}") from error
-    return names

@@ -18,9 +18,10 @@ from rich.console import Console
 
 from mdlray.data import Images, load_images
 from mdlray.manifest import current_commit, describe_run, merge
-from mdlray.plan import Pack, define, work
+from mdlray.plan import Pack, work
 from mdlray.progress import SHOWN, Progress
 from mdlray.spec import TrialSpec
+from mdlray.sweepfile import define
 from mdlray.tables import Store
 from mdlray.tables.pack import PackResult, failed_pack
 from mdlray.todo import Asked, Todo, grid_todo, search_todo

@@ -18,19 +18,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mdlray.plan import (
-    expand,
-    find_sweep,
-    list_sweeps,
-    load_sweep,
-    missing_packs,
-    missing_trials,
-    plan_grid,
-    space_of,
-)
+from mdlray.plan import expand, missing_packs, missing_trials, plan_grid, space_of
 from mdlray.run import run_missing
 from mdlray.spec import TrialSpec
 from mdlray.summary import failure_lines, front_tables, plan_summary, search_summary
+from mdlray.sweepfile import find_sweep, list_sweeps, load_sweep
 from mdlray.tables import Store
 from mdlray.tables.front import front_table
 from mdlray.tables.place import below
@@ -64,9 +56,9 @@ def main(
     list_: Annotated[bool, typer.Option("--list", help="The sweeps there are")] = False,
 ) -> None:
     """Parse, run, and turn the outcome into an exit code."""
-    if list_:
-        raise typer.Exit(print_sweeps())
     try:
+        if list_:
+            raise typer.Exit(print_sweeps())
         if name is None:
             raise ValueError("name a sweep, e.g. `python -m mdlray.sweep compare_pruning`; --list shows what there is.")
         asked = prepare(

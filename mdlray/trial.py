@@ -21,8 +21,9 @@ from mdlray.compression import Pruner
 from mdlray.data import Images, describe_images, load_images
 from mdlray.measure import Stack, failed_trials, measure
 from mdlray.models import Family, get_family
-from mdlray.plan import Halving, Pack, define
+from mdlray.plan import Halving, Pack
 from mdlray.spec import SPEC_VERSION, TrialSpec
+from mdlray.sweepfile import define
 from mdlray.tables.pack import PackResult, failed_pack, join
 from mdlray.training import Examples, State, fit, num_batches, place_splits
 from mdlray.training.checkpoint import Checkpoints, Progress, Save

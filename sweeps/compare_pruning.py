@@ -23,6 +23,7 @@ from mdlray.protocol import (
     dense,
     hashed,
 )
+from mdlray.space import usual_space
 
 TRUE_LABELS = vary("data.label_randomization_fraction", 0.0)
 RANDOM_LABELS = vary("data.label_randomization_fraction", 0.5, 1.0)
@@ -34,7 +35,8 @@ DENSE_30 = tuple(
     {"model.hidden_units": (30,), **setting}
     for setting in (UNPRUNED, *cross(PRUNED, vary("compression.pruning_ratio", *RATIOS_30)))
 )
-# One hidden unit has 1 % of the weights of 100: fewer there cannot be. At the others' rate of 0.1 few units die.
+# One hidden unit has 1 % of the weights of 100: fewer there cannot be. At the others' rate of 0.1 networks of few units
+# die (results/LOG.md).
 SMALL_DENSE = tuple({**dense(units), "training.learning_rate": 0.01} for units in (1, 2, 3, 5, 10, 20, 50))
 # Two networks whose weights around the last pruning step the paper shows: 50 hidden units, 4 % of the edges kept.
 FIGURE_6 = tuple(
@@ -63,6 +65,12 @@ SWEEP = Sweep(
         for labels in (TRUE_LABELS, RANDOM_LABELS)
         for settings in (DENSE_100, DENSE_30, (*SMALL_DENSE, *FIGURE_6), PRUNED_CONVNETS, (*HASHED, *CONVNETS))
     ),
+    # A search goes over pruned dense networks only, of any width.
+    space=usual_space(
+        methods=("none", "magnitude", "obd"),
+        regularizers=("none", "l1", "l2"),
+        strata=cross(vary("data.dataset", *DATASETS), (*TRUE_LABELS, *RANDOM_LABELS)),
+    ),
     quick=Sweep(
         name="compare_pruning",
         question="The same on the 5,000 embedded digits, smaller and shorter.",
@@ -77,6 +85,11 @@ SWEEP = Sweep(
                 "repetition": vary_seeds(2),
                 "setting": (SMALL_DENSE[1], hashed(30, 0.1), {**convnet(4, 5, 2, 4), "training.num_epochs": 22}),
             },
+        ),
+        space=usual_space(
+            methods=("none", "magnitude", "obd"),
+            regularizers=("none", "l1", "l2"),
+            strata=vary("data.label_randomization_fraction", 0.0, 1.0),
         ),
     ),
 )

@@ -3,8 +3,9 @@
 import pytest
 
 from mdlray.checks import check_names
-from mdlray.plan import expand, find_sweep, load_sweep
+from mdlray.plan import expand
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.sweepfile import find_sweep, load_sweep
 
 SHORT = {"data.dataset": "mnist5k", "model.hidden_units": (20,)}
 

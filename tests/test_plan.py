@@ -1,6 +1,5 @@
 """From axes to packs: nothing twice, nothing lost, nothing mixed that cannot be stacked."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,13 +7,9 @@ from mdlray.plan import (
     Halving,
     Sweep,
     expand,
-    find_sweep,
-    list_sweeps,
-    load_sweep,
     missing_packs,
     plan_grid,
     plan_packs,
-    space_of,
     vary,
     vary_seeds,
 )
@@ -118,29 +113,3 @@ def test_a_stopped_trial_is_done_for_a_sweep_that_stops_and_missing_for_one_that
     for retry in (False, True):
         assert missing_packs(packs, status, retry_failed=retry, halving=Halving()) == []
         assert [p.members for p in missing_packs(packs, status, retry_failed=retry)] == [packs[0].members[1:2]]
-
-
-def test_the_projects_sweeps_load_and_expand() -> None:
-    assert [path.stem for path in list_sweeps()]
-    for path in list_sweeps():
-        sweep = load_sweep(path)
-        assert sweep.name == path.stem and (expand(sweep) or sweep.space)
-        assert sweep.quick is not None and space_of(sweep).num_trials
-        assert len(expand(sweep.quick)) < 100 and (sweep.grids or space_of(sweep.quick).num_trials < 100)
-
-
-def test_unknown_or_broken_sweeps_are_explained(tmp_path) -> None:
-    with pytest.raises(ValueError, match="no sweep 'nope'; known are: compare_pruning"):
-        find_sweep("nope")
-    file = tmp_path / "empty.py"
-    file.write_text("SWEEP = 3\n")
-    with pytest.raises(ValueError, match="must define SWEEP, a mdlray.plan.Sweep; it has int"):
-        load_sweep(file)
-    for text, words in (
-        ("x = 1\nSWEEP = = 2", "empty.py, line 2: SyntaxError"),
-        ("from mdlray.spec import CompressionSpec\n\nCompressionSpec(ratio=3)", "line 3: TypeError.*'ratio'"),
-        ("import no_such_module", "line 1: ModuleNotFoundError"),
-    ):
-        file.write_text(text)
-        with pytest.raises(ValueError, match=words):
-            load_sweep(file)

@@ -5,10 +5,11 @@ import math
 import pytest
 
 from mdlray.models import get_family
-from mdlray.plan import cross, expand, find_sweep, load_sweep
+from mdlray.plan import cross, expand
 from mdlray.protocol import CONVNETS, RATIOS_30, RATIOS_100, dense, hashed
 from mdlray.report.published import published_accuracy
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.sweepfile import find_sweep, load_sweep
 
 SWEEPS = ("compare_pruning", "pruning_variants", "hashednet_vs_conv", "convnet_grid")
 

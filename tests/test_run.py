@@ -14,8 +14,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import mdlray
-from mdlray.plan import Pack, expand, load_sweep
+from mdlray.plan import Pack, expand
 from mdlray.spec import DataSpec
+from mdlray.sweepfile import load_sweep
 from mdlray.tables import Store
 from mdlray.tables.pack import PackResult
 

@@ -1,5 +1,7 @@
 """Spaces: what is suggested, conditions, corners."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import FixedTrial
 
 from mdlray.plan import Sweep, space_of, vary, vary_seeds
-from mdlray.space import LossySpace, suggest_fields, usual_space
+from mdlray.space import LossySpace, Space, suggest_fields, usual_space
 from mdlray.spec import TrialSpec, replace_fields
 
 METHODS, REGULARIZERS = ("none", "magnitude", "obd"), ("none", "l1", "l2")
@@ -58,6 +60,18 @@ def test_a_grid_becomes_a_space_with_a_stratum_per_task() -> None:
     assert tasks == [("mnist", 0.0), ("mnist", 1.0), ("kmnist", 0.0), ("kmnist", 1.0)]
     assert {point["method"] for point in space.first_points} == {"obd"}
     assert {point["depth"] for point in space.first_points} == {1}
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [({"model.family": "hashed", "model.bucket_fraction": 0.1}, "has hashed"), ({"student.round": 1}, "has students")],
+)
+def test_a_search_does_not_leave_out_in_silence_what_a_grid_asks(option, words) -> None:
+    sweep = Sweep(name="grid", question="?", base=TrialSpec(), grids=({"way": ({}, option)},))
+    with pytest.raises(ValueError, match=f"sweep 'grid' {words} in its grids.*Give it a space"):
+        space_of(sweep)
+    own = Space(suggest=lambda trial: {})
+    assert space_of(replace(sweep, space=own)) is own
 
 
 PARAMETERS = {"method": "obd", "regularizer": "none", "log2_units": 5, "kept_fraction": 0.1, "learning_rate": 0.1}

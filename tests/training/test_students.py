@@ -11,8 +11,9 @@ import torch
 from mdlray.checks import check_names
 from mdlray.models import get_family
 from mdlray.models.family import initialize
-from mdlray.plan import Halving, Pack, Sweep, expand, find_sweep, load_sweep, vary
+from mdlray.plan import Halving, Pack, Sweep, expand, vary
 from mdlray.spec import StudentSpec, TrialSpec, replace_fields
+from mdlray.sweepfile import find_sweep, load_sweep
 from mdlray.tables.conversion import to_table
 from mdlray.tables.pack import PackResult
 from mdlray.tables.schema import CURVES, LAYERS, TRIALS
