@@ -19,7 +19,11 @@ from mdlray.tables.schema import spec_columns
 from mdlray.training import Examples, Fitted, evaluate, num_batches, score_columns
 from mdlray.training.histograms import histogram_rows
 
-DECODED_OTHERWISE = {"status": "failed", "error": "the decoded network is not the encoded one: a bug in mdlray.codec"}
+DECODED_OTHERWISE = {
+    "status": "failed",
+    "error": "the decoded network is not the encoded one, which is a bug in mdlray.codec: please report it with the "
+    "column `spec` of this row; other values of compression.quantization_levels or quantization_grid may go around it.",
+}
 
 
 @dataclass(frozen=True)

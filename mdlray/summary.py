@@ -138,12 +138,22 @@ def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd
     """Seconds of one worker for the packs that are left, by the rows there are; None without any."""
     if done is None:
         return None
-    effort = {spec.trial_id: work(spec) for spec in trials}
-    known = done[(done["status"] == "ok") & done["trial_id"].isin(list(effort))]
+    asked = {spec.trial_id: spec for spec in trials}
+    known = done[(done["status"] == "ok") & done["trial_id"].isin(list(asked))]
     if known.empty:
         return None
-    per_effort = float(known["wall_seconds"].sum()) / sum(effort[name] for name in known["trial_id"])
-    return per_effort * sum(work(spec) for pack in left for spec in pack.members)
+    specs = known["trial_id"].map(asked)
+    times = pd.DataFrame({"kind": specs.map(_kind), "effort": specs.map(work), "seconds": known["wall_seconds"]})
+    sums = times.groupby("kind").sum().astype("float64")
+    per_effort = dict(sums["seconds"] / sums["effort"])
+    usual = float(sums["seconds"].sum() / sums["effort"].sum())
+    missing = (spec for pack in left for spec in pack.members)
+    return float(sum(work(spec) * per_effort.get(_kind(spec), usual) for spec in missing))
+
+
+def _kind(spec: TrialSpec) -> str:
+    """Networks whose durations compare: an epoch of a convolution takes a hundred times that of a hidden layer."""
+    return f"{spec.model.family} {'student' if spec.student.round else ''}"
 
 
 def _last_name(folder: Path | str) -> str:

@@ -185,7 +185,7 @@ def test_random_pixels_are_shared_only_within_a_seed() -> None:
         ({"model.stride": 0}, "stride is 0, it must be at least 1"),
         ({"model.bucket_fraction": 0.0}, r"bucket_fraction is 0.0, it must be in \(0, 1\]"),
         ({"student.round": 1}, "a student is smaller, not pruned"),
-        ({"student.inputs": "true"}, "inputs is 'true', it must be 'noise' where round is 0"),
+        ({"student.inputs": "true"}, "inputs is 'true', it must be 'noise' where student.round is 0"),
         ({"student.round": 1, "student.inputs": "true", "student.noise_seed": 3}, "0 where inputs are 'true'"),
         ({"student.round": 1, "student.start": "best"}, "'random' or 'largest'"),
         (

@@ -24,6 +24,7 @@ import struct
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
 import torch
 import xxhash
 from torch import Tensor
@@ -103,11 +104,12 @@ def virtual_parameters(parameters: Parameters, units: Sizes, hash_seed: int) -> 
 
 @lru_cache(maxsize=64)
 def places(outputs: int, inputs: int, num_buckets: int, seed: int, device: torch.device) -> Tensor:
-    """Where each virtual weight, row by row, stands in (buckets, negated buckets); 8 bytes each."""
+    """Where each virtual weight, row by row, stands in (buckets, negated buckets); 8 bytes each, also on the way."""
     digests = (
         xxhash.xxh64_intdigest(struct.pack("<II", j, i), seed=seed) for j in range(outputs) for i in range(inputs)
     )
-    return torch.tensor([(d >> 1) % num_buckets + (d & 1) * num_buckets for d in digests]).to(device)
+    found = ((d >> 1) % num_buckets + (d & 1) * num_buckets for d in digests)
+    return torch.from_numpy(np.fromiter(found, np.int64, outputs * inputs)).to(device)
 
 
 def _parts(sizes: Sizes) -> tuple[Sizes, Sizes, int]:

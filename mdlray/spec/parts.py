@@ -213,7 +213,7 @@ def settle_types(part: object) -> None:
         if wanted is float and type(value) is int:
             object.__setattr__(part, f.name, float(value))
         elif type(value) is not wanted:
-            raise ValueError(f"{f.name} is {value!r}, it must be a {wanted.__name__}, e.g. {f.default!r}.")
+            raise ValueError(f"{_path(part, f.name)} is {value!r}, it must be a {wanted.__name__}, e.g. {f.default!r}.")
 
 
 def short(value: float) -> str:
@@ -224,4 +224,9 @@ def short(value: float) -> str:
 def require(holds: bool, part: object, name: str, allowed: str) -> None:
     """ValueError that says what was given and what is allowed, unless it holds."""
     if not holds:
-        raise ValueError(f"{name} is {getattr(part, name)!r}, it must be {allowed}.")
+        raise ValueError(f"{_path(part, name)} is {getattr(part, name)!r}, it must be {allowed}.")
+
+
+def _path(part: object, name: str) -> str:
+    """A field as sweeps name it, e.g. `training.num_epochs`."""
+    return f"{type(part).__name__.removesuffix('Spec').lower()}.{name}"

@@ -49,7 +49,7 @@ class StudentSpec:
         require(self.start in ("random", "largest"), self, "start", "'random' or 'largest'")
         if self.round == 0:
             for f in fields(self):
-                require(getattr(self, f.name) == f.default, self, f.name, f"{f.default!r} where round is 0")
+                require(getattr(self, f.name) == f.default, self, f.name, f"{f.default!r} where student.round is 0")
 
     @property
     def strategy(self) -> str:
