@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mdlray.protocol import DATASETS
 from mdlray.report.equal_bytes import GRID_BYTES, Curves, curves, front_cells
 from mdlray.report.published import chosen_cells, comparable, published_accuracy
 from mdlray.report.significance import NO_SAMPLE, Sample, holm, permutation_p, welch_p
@@ -46,7 +47,6 @@ CLAIMS = {
     "H4": "pruned networks beat hashed, convolutional and smaller dense ones of equal bytes",
 }
 
-_DATASETS = ("mnist", "mnist_background_images", "mnist_background_random", "mnist_rotation")
 _NOISY = ("mnist_background_random", "mnist_background_images")
 _ARCHITECTURES = ("dense-100", "dense-30")
 _RIVALS = {"HashedNet": "hashed", "convnet": "convnet", "smaller dense": "dense"}
@@ -105,7 +105,7 @@ _H2 = (
 def judge(trials: pd.DataFrame) -> pd.DataFrame:
     """One row per cell of every claim, tested or not; accuracies in percent, differences in percentage points."""
     rows = comparable(trials)
-    rows = rows[(rows["split"] == SPLIT) & rows["test_accuracy"].notna() & rows["dataset"].isin(_DATASETS)]
+    rows = rows[(rows["split"] == SPLIT) & rows["test_accuracy"].notna() & rows["dataset"].isin(DATASETS)]
     cells = [*_at_equal_ratio(rows), *_at_equal_bytes(rows), *_against_families(_newest(rows))]
     table = pd.DataFrame(cells)
     for prefix in ("", "published_"):
@@ -129,7 +129,7 @@ def _comparisons() -> Iterator[tuple[str, str, str, str, str, tuple[Region, ...]
         for second in ("MagL2", "MagL1"):
             for dataset in _NOISY:
                 yield "H1", "OBD", second, architecture, dataset, _H1
-        for dataset in _DATASETS:
+        for dataset in DATASETS:
             yield "H2", "MagL1", "MagL2", architecture, dataset, _H2
 
 
@@ -186,7 +186,7 @@ def _bytes_between(size_at: dict[float, float], least: float, largest: float) ->
 
 def _against_families(rows: pd.DataFrame) -> Iterator[Cell]:
     for rival, family in _RIVALS.items():
-        for dataset in _DATASETS:
+        for dataset in DATASETS:
             here = rows[rows["dataset"] == dataset]
             families = here["architecture"].str.partition("-")[0] if len(here) else here["architecture"]
             pruned = here[(here["pruning_ratio"] > 0) & (families == "dense")]

@@ -33,12 +33,12 @@ from mdlray.report.published import METHOD_NAMES, published_accuracy, published_
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
 from mdlray.report.series import lines as lines_of
 from mdlray.report.series import styles as styles_of
-from mdlray.tables.front import pareto_mask
+from mdlray.tables.front import GROUP, pareto_mask
 
-TASK = ["label_randomization_fraction", "pixel_randomization", "split", "dataset"]
+TASK = sorted(GROUP, key=["label_randomization_fraction", "pixel_randomization", "split", "dataset"].index)
 """Columns that a panel over bytes or weights has one value of, in the order of the panels."""
 
-PANEL = ["label_randomization_fraction", "pixel_randomization", "architecture", "split", "dataset"]
+PANEL = [*TASK[:2], "architecture", *TASK[2:]]
 """The same for a panel over edges removed."""
 
 _MOST_LINES = 4
