@@ -222,18 +222,27 @@ def print_sweeps() -> int:
 
 
 def show_plan(asked: Asked, gpus: int | None) -> int:
-    """What would run, and about how long; no Ray, no torch."""
+    """What would run, and about how long; no Ray, no torch, so that of names only those of data sets are checked."""
+    from mdlray.data import find_dataset
+
     done = asked.store.read_trials() if asked.store.has_results() else None
     if asked.search:
-        lines = search_summary(asked.store.folder, open_search(asked), done, gpus)
+        search = open_search(asked)
+        trials = search.samples()
+        lines = search_summary(asked.store.folder, search, done, gpus)
     else:
+        trials = asked.trials
         status = asked.store.status_by_trial()
         num_parallel = gpus or os.cpu_count() or 1
         packs = plan_grid(asked.sweep, asked.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
         left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
         lines = plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus)
+    for dataset in {spec.data.dataset for spec in trials}:
+        find_dataset(dataset)
     for line in lines:
         console.print(line, soft_wrap=isinstance(line, str))
+    if gpus is None:
+        console.print("planned for CPUs; with --gpus N for GPUs, whose packs are larger", soft_wrap=True)
     return EXIT_OK
 
 

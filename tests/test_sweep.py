@@ -69,6 +69,14 @@ def test_lists_the_sweeps() -> None:
     assert code == 0 and re.search(r"compare_pruning [\d,]+ trials Which compression is best", output)
 
 
+def test_a_broken_file_in_the_list_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "broken.py").write_text("SWEEP = 3\n")
+    monkeypatch.chdir(tmp_path)
+    code, output = call("--list")
+    assert code == 2 and "sweeps/broken.py must define SWEEP" in output
+
+
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
@@ -80,6 +88,8 @@ def test_lists_the_sweeps() -> None:
         ([TINY, "--results", "s3://key:secret@bucket/x"], "put keys into the environment"),
         ([TINY, "--results", "nope://bucket/x"], "cannot be used for results"),
         ([TINY, "--dataset", "imagenet"], "mnist5k"),
+        ([TINY, "--dataset", "imagenet", "--plan"], "there is no data set 'imagenet'; the known ones are: mnist,"),
+        (["shrink_students", "--search", "tpe", "--plan"], "has students in its grids"),
         ([TINY, "--trials", "0"], "greater than or equal to 1"),
         ([TINY, "--speed", "9"], "No such option"),
         ([TINY, "--background-images", "/tmp"], "has no effect: no trial has a data set that ends in"),
