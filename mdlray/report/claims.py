@@ -3,7 +3,7 @@
     H1   OBD overtakes magnitude pruning beyond 99.3 % of the edges removed, on noisy backgrounds
     H2   the advantage of L1 over L2 is a mid-range effect: there from 95 to 99.5 %, not at 0 % nor from 99.7 % on
     H3   both survive when size is bytes instead of edges
-    H4   pruned networks beat hashed, convolutional and smaller dense ones of equal bytes
+    H4   pruned networks beat hashed, convolutional and unpruned dense ones of equal bytes
 
 A cell of a claim is one comparison of two samples of test accuracies: at an equal ratio (H1, H2) or at equal bytes (H3,
 H4). It is *supported* where the difference goes the way the claim says and Welch's p, after Holm over all cells of the
@@ -12,9 +12,9 @@ rows lack. "Not better" asks for more than noise too: it is supported by a signi
 here by test accuracy: where several of our cells answer, validation has chosen (`mdlray.report.published`), and H4's
 curves are fronts by validation.
 
-Where H4 speaks of a rival, no method of pruning was asked (`method` none): smaller dense networks are those of fewer
-units. A network that a method has removed nothing from is on neither side: quantization makes the small weights that
-L1 leaves nearly free, which is pruning by another name. What the cells say together is in `mdlray.report.verdicts`.
+Unpruned, as H4's rivals are, is what no method of pruning was asked of (`method` none); dense ones have fewer units. A
+network that a method has removed nothing from is on neither side: quantization makes the small weights that L1 leaves
+nearly free, which is pruning by another name. What the cells say together is in `mdlray.report.verdicts`.
 
 Bytes have no printed regions, so those of H3 are carried over from the regions in which H1 and H2 have cells: a ratio
 stands for the mean bytes that the second method (the one that is, or is not, overtaken) has there, and the ends of a
@@ -44,12 +44,12 @@ CLAIMS = {
     "H1": "OBD overtakes magnitude pruning beyond 99.3 % of the edges removed, on noisy backgrounds",
     "H2": "the advantage of L1 over L2 is a mid-range effect: there from 95 to 99.5 %, not at 0 % nor from 99.7 % on",
     "H3": "both survive when size is bytes instead of edges",
-    "H4": "pruned networks beat hashed, convolutional and smaller dense ones of equal bytes",
+    "H4": "pruned networks beat hashed, convolutional and unpruned dense ones of equal bytes",
 }
 
 _NOISY = ("mnist_background_random", "mnist_background_images")
 _ARCHITECTURES = ("dense-100", "dense-30")
-_RIVALS = {"HashedNet": "hashed", "convnet": "convnet", "smaller dense": "dense"}
+_RIVALS = {"HashedNet": "hashed", "convnet": "convnet", "dense, unpruned": "dense"}
 
 _COLUMNS = {
     "claim": "str",

@@ -48,7 +48,7 @@ def weight_pictures(trials: pd.DataFrame, weights: pd.DataFrame) -> dict[str, Pi
     if pair is None:
         return {}
     with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(7.4, 3.5), layout="constrained")
+        figure = Figure(figsize=(7.4, 3.9), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle("Weights of the first layer around the last pruning step", fontsize=12, fontweight="bold")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -83,7 +83,7 @@ def _draw_trial(axes: Axes, trial: "pd.Series[Any]", weights: pd.DataFrame) -> N
     )
     axes.set_xlabel(f"weight ({weights['layer'].iloc[0]})")
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
 
 
 def _per_width(row: "pd.Series[Any]") -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -137,13 +137,13 @@ def test_sizes_of_another_version_of_the_format_do_not_take_part(cell, as_trials
 
 
 @pytest.mark.parametrize(("rival", "verdict"), [(0.1, "contradicted"), (-0.1, "supported")])
-def test_pruned_against_smaller_of_equal_bytes(cell, as_trials, rival, verdict):
+def test_pruned_against_unpruned_of_equal_bytes(cell, as_trials, rival, verdict):
     rows = curve(cell, "MagL2", 0.0)
     for units, size in ((5, 500), (10, 1000), (20, 2000)):
         accuracy = 0.2 + 0.05 * np.log2(size / 300) + rival
         rows += cell("unpruned", 0.0, accuracy, size=size, fields={"model.hidden_units": (units,)})
     claims = judge(as_trials(rows))
-    found = of(claims, "H4", second="smaller dense", dataset="mnist_background_random")
+    found = of(claims, "H4", second="dense, unpruned", dataset="mnist_background_random")
     assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == verdict).all()
     assert (of(claims, "H4", second="convnet")["verdict"] == "not tested").all()
 
@@ -155,7 +155,7 @@ def test_what_a_method_has_removed_nothing_from_is_on_neither_side(cell, as_tria
         fields = {"model.hidden_units": (units,)}
         rows += cell("unpruned", 0.0, 0.1 * units / 20, size=size, fields=fields)
         rows += cell("MagL1", 0.0, 0.8 * (1 + units / 100), size=size, fields=fields)
-    found = of(judge(as_trials(rows)), "H4", second="smaller dense", dataset="mnist_background_random")
+    found = of(judge(as_trials(rows)), "H4", second="dense, unpruned", dataset="mnist_background_random")
     assert found["num_bytes"].tolist() == [512, 724, 1024, 1448] and (found["verdict"] == "supported").all()
     assert (found["second_percent_mean"] < 11).all() and (found["first_percent_mean"] < 40).all()
 
