@@ -64,6 +64,15 @@ class Sweep:
     """Stop the worse members of a pack early; the default trains all to the end."""
 
     def __post_init__(self) -> None:
+        grids_are_right = not isinstance(self.grids, Mapping) and all(
+            isinstance(grid, Mapping) and all(isinstance(option, Mapping) for axis in grid.values() for option in axis)
+            for grid in self.grids
+        )
+        if not grids_are_right:
+            raise ValueError(
+                f"sweep {self.name!r} has {self.grids!r:.200} as grids; they must be a tuple of mappings from an axis "
+                'to options, e.g. grids=({"ratio": vary("compression.pruning_ratio", 0.5, 0.9)},) with the comma.'
+            )
         options = [option for grid in self.grids for axis in grid.values() for option in axis]
         if self.halving and (self.base.student.round or any(option.get("student.round") for option in options)):
             raise ValueError(
@@ -139,8 +148,8 @@ def space_of(sweep: Sweep) -> Space:
     if families or any(spec.student.round for spec in trials):
         what = ", ".join(sorted(families)) or "students"
         raise ValueError(
-            f"sweep {sweep.name!r} has {what} in its grids, where a search does not go by itself. Give it a space "
-            "(`Sweep(space=Space(...))`, see sweeps/convnet_grid.py), or leave out --search."
+            f"sweep {sweep.name!r} has {what} in its grids; a search covers {sweep.base.model.family} networks without "
+            "students only, unless the sweep has a space (see sweeps/convnet_grid.py). Give it one, or do not search."
         )
     strata = {replace(spec, **{part: getattr(sweep.base, part) for part in _SEARCHED}): None for spec in trials}
     return usual_space(

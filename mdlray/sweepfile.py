@@ -26,6 +26,10 @@ def find_sweep(name: str) -> Path:
     """The file of a sweep in `sweeps/`, or a path to one; ValueError says what there is."""
     path = Path(name) if name.endswith(".py") else sweep_folder() / f"{name}.py"
     if not path.is_file():
+        if name.endswith(".py"):
+            raise ValueError(
+                f"there is no file {path.absolute()}; give the path of a sweep's file, or a name that --list shows."
+            )
         known = ", ".join(known.stem for known in list_sweeps()) or "none here"
         raise ValueError(f"there is no sweep {name!r}; known are: {known}; or give the path of a file ending in .py.")
     return path

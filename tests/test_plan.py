@@ -1,5 +1,6 @@
 """From axes to packs: nothing twice, nothing lost, nothing mixed that cannot be stacked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +94,14 @@ def test_trials_of_one_training_are_never_cut_apart() -> None:
     packs = plan_packs("toy", expand(sweep), 7)
     trained = [spec.training_key for pack in packs for spec in pack.members]
     assert sum(len({spec.training_key for spec in pack.members}) for pack in packs) == len(set(trained)) == 20
+
+
+@pytest.mark.parametrize(
+    "grids", [{"a": vary("compression.pruning_ratio", 0.5)}, ({"a": ["magnitude"]},), ("a",)], ids=str
+)
+def test_grids_of_another_shape_are_explained(grids) -> None:
+    with pytest.raises(ValueError, match="'toy' has .* as grids; they must be a tuple of mappings.*with the comma"):
+        Sweep(name="toy", question="?", base=SWEEP.base, grids=grids)
 
 
 def test_what_is_done_is_struck_off() -> None:

@@ -68,7 +68,7 @@ def test_a_grid_becomes_a_space_with_a_stratum_per_task() -> None:
 )
 def test_a_search_does_not_leave_out_in_silence_what_a_grid_asks(option, words) -> None:
     sweep = Sweep(name="grid", question="?", base=TrialSpec(), grids=({"way": ({}, option)},))
-    with pytest.raises(ValueError, match=f"sweep 'grid' {words} in its grids.*Give it a space"):
+    with pytest.raises(ValueError, match=f"sweep 'grid' {words} in its grids; a search covers dense.*Give it one"):
         space_of(sweep)
     own = Space(suggest=lambda trial: {})
     assert space_of(replace(sweep, space=own)) is own

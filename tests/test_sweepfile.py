@@ -18,6 +18,8 @@ def test_the_projects_sweeps_load_and_expand() -> None:
 def test_unknown_or_broken_sweeps_are_explained(tmp_path) -> None:
     with pytest.raises(ValueError, match="no sweep 'nope'; known are: compare_pruning"):
         find_sweep("nope")
+    with pytest.raises(ValueError, match="there is no file /.*/nope.py; give the path"):
+        find_sweep("nope.py")
     file = tmp_path / "empty.py"
     file.write_text("SWEEP = 3\n")
     with pytest.raises(ValueError, match="must define SWEEP, a mdlray.plan.Sweep; it has int"):

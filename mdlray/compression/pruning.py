@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mdlray.compression.saliency import get_saliency
+from mdlray.compression.saliency import check_saliency, get_saliency
 from mdlray.models import Family, Parameters, prunable
 from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples, Masks
@@ -131,6 +131,7 @@ class Pruner:
             chosen = torch.tensor([place for place, _ in group], device=parameters[0].device)
             subset = [parameter[chosen] for parameter in parameters]
             saliency = get_saliency(method)(self.family, subset, self.examples, num_examples)
+            check_saliency(method, saliency, [mask[chosen] for mask in masks])
             new = remove(saliency, [mask[chosen] for mask in masks], [s for _, s in group], scope)
             for mask, rows in zip(masks, new, strict=True):
                 mask[chosen] = rows

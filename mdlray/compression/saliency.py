@@ -51,6 +51,15 @@ def gauss_newton_diagonal(family: Family, parameters: Parameters, examples: Exam
 SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "obd": optimal_brain_damage}
 
 
+def check_saliency(method: str, saliency: Parameters, masks: Parameters) -> None:
+    """ValueError unless there is one tensor >= 0 per weight tensor, of its shape; NaN of a diverged member passes."""
+    given, wanted = ([tuple(tensor.shape) for tensor in tensors] for tensors in (saliency, masks))
+    if given != wanted:
+        raise ValueError(f"method {method!r} gave saliencies of shapes {given}, they must have {wanted}.")
+    if any(bool((tensor < 0).any()) for tensor in saliency):
+        raise ValueError(f"method {method!r} gave a negative saliency; the least salient weights go first, from 0 on.")
+
+
 def get_saliency(method: str) -> Saliency:
     """The ranking of that method; ValueError lists the known ones."""
     return find(SALIENCIES, "method", method, "mdlray.compressors")

@@ -71,7 +71,10 @@ def size_axis(axes: Axes, least: float, most: float, name: str = "x") -> None:
     steps = (1, 2, 5) if high < 30 * low else (1, 3) if high < 3000 * low else (1,)
     ticks = [step * 10.0**power for power in range(13) for step in steps]
     axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
-    axis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    inside = [tick for tick in ticks if low <= tick <= high]
+    if len(inside) < 2:
+        inside = [float(tick) for tick in MaxNLocator(3).tick_values(low, high) if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(inside))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
 

@@ -1,10 +1,12 @@
 """What ranks weights: Optimal Brain Damage against the loss change that deletions really cause."""
 
+import pytest
 import torch
 from scipy.stats import spearmanr
 from torch.nn.functional import cross_entropy
 
 from mdlray.compression import SALIENCIES
+from mdlray.compression.saliency import check_saliency
 from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.spec import TrialSpec, replace_fields
@@ -80,6 +82,23 @@ def test_brain_damage_ranks_real_digits_weights_better_than_magnitude() -> None:
                 values.append(float(saliencies[name][layer].view(-1)[position]))
     found = {name: float(spearmanr(values, measured).statistic) for name, values in predicted.items()}
     assert found["obd"] > 0.7 and found["obd"] > found["magnitude"] + 0.1, found
+
+
+@pytest.mark.parametrize(
+    ("saliency", "words"),
+    [
+        (
+            [torch.ones(2, 3, 4)],
+            r"'mine' gave saliencies of shapes \[\(2, 3, 4\)\], they must have \[\(2, 3, 4\), \(2, 5, 3\)\]",
+        ),
+        ([torch.ones(2, 3, 4), -torch.ones(2, 5, 3)], "'mine' gave a negative saliency"),
+    ],
+)
+def test_a_method_that_ranks_wrongly_is_named(saliency: list[torch.Tensor], words: str) -> None:
+    masks = [torch.ones(2, 3, 4), torch.ones(2, 5, 3)]
+    with pytest.raises(ValueError, match=words):
+        check_saliency("mine", saliency, masks)
+    check_saliency("mine", [torch.zeros(2, 3, 4), torch.full((2, 5, 3), torch.nan)], masks)
 
 
 def test_examples_are_averaged_over_chunks() -> None:

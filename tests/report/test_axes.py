@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mdlray.report.axes import accuracy_axis, from_log_remainder, log_remainder, size_text
+from mdlray.report.axes import accuracy_axis, from_log_remainder, log_remainder, size_axis, size_text
 
 
 def drawn(values):
@@ -31,6 +31,15 @@ def test_an_accuracy_axis_has_ticks_that_do_not_touch(values):
     shown = places[(places >= 0) & (places <= 1)]
     assert len(shown) == len(ticks) and (np.diff(shown) > 0.05).all()
     assert len(ticks) >= 2 or min(values) in (0, 100)
+
+
+@pytest.mark.parametrize(("least", "most"), [(1352, 1416), (450, 740), (9, 9), (200, 30_000), (1, 10**9)])
+def test_a_size_axis_has_two_numbers_at_least(least, most):
+    axes = Figure().add_subplot()
+    size_axis(axes, least, most)
+    assert 2 <= len(axes.get_xticks()) <= 10
+    assert all(least / 1.25 <= tick <= most * 1.25 for tick in axes.get_xticks())
+    assert len({size_text(tick) for tick in axes.get_xticks()}) == len(axes.get_xticks())
 
 
 @pytest.mark.parametrize(("value", "text"), [(24_500, "24.5 k"), (999, "999"), (3.2e6, "3.2 M"), (0.5, "0.5")])
