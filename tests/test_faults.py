@@ -147,6 +147,7 @@ def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path
     log = tmp_path / "log"
     process, terminal = pty.fork()
     if process == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Tests started with nohup would hand their ignoring it on.
         ours = {"RAY_AUTH_MODE": "disabled", "MDLRAY_TEST_MARK": str(tmp_path)}
         command = [sys.executable, "-m", "mdlray.sweep", SWEEP, "--gpus", "0", "--trials", "120"]
         os.execve(sys.executable, [*command, "--results", str(tmp_path)], os.environ | ours)

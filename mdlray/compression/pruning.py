@@ -159,8 +159,9 @@ def remove(saliency: Parameters, masks: Masks, sparsities: Sequence[float], scop
 
 
 def _ranked(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Saliency with removed weights below everything; a diverged member's nan would otherwise have no rank."""
-    return torch.where(mask > 0, saliency.nan_to_num(0.0), -1.0).flatten(1)
+    """Saliency; removed weights are below everything, a diverged member's nan, which has no rank, just above them."""
+    lowest = torch.finfo(torch.float32).min
+    return torch.where(mask > 0, saliency.nan_to_num(nan=lowest, neginf=lowest), -torch.inf).flatten(1)
 
 
 def _keep_highest(scores_DW: Tensor, sparsities: Sequence[float]) -> Tensor:

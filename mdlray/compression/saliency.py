@@ -19,7 +19,7 @@ from mdlray.registry import find
 from mdlray.training import Examples
 
 Saliency = Callable[[Family, Parameters, Examples, int], Parameters]
-"""(family, parameters, training examples, how many of them) to one tensor >= 0 per weight tensor."""
+"""(family, parameters, training examples, how many of them) to one tensor of its shape per weight tensor."""
 
 CHUNK = 256
 """Examples per product of the curvature; bounds memory at M · CHUNK · classes · units."""
@@ -52,12 +52,10 @@ SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "o
 
 
 def check_saliency(method: str, saliency: Parameters, masks: Parameters) -> None:
-    """ValueError unless there is one tensor >= 0 per weight tensor, of its shape; NaN of a diverged member passes."""
+    """ValueError unless there is one tensor of its shape per weight tensor; any values, as looking makes a GPU wait."""
     given, wanted = ([tuple(tensor.shape) for tensor in tensors] for tensors in (saliency, masks))
     if given != wanted:
         raise ValueError(f"method {method!r} gave saliencies of shapes {given}, they must have {wanted}.")
-    if any(bool((tensor < 0).any()) for tensor in saliency):
-        raise ValueError(f"method {method!r} gave a negative saliency; the least salient weights go first, from 0 on.")
 
 
 def get_saliency(method: str) -> Saliency:

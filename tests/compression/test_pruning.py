@@ -57,11 +57,21 @@ def test_removed_weights_stay_removed(sparsities: list[float]) -> None:
     generator = torch.Generator().manual_seed(1)
     most = 0
     for sparsity in sparsities:
-        new = remove([torch.rand(1, 6, 8, generator=generator)], masks, [sparsity], "global")
+        new = remove([torch.randn(1, 6, 8, generator=generator)], masks, [sparsity], "global")
         assert bool(((masks[0] == 0) <= (new[0] == 0)).all())
         most = max(most, round(sparsity * 48))
         assert int((new[0] == 0).sum()) == most
         masks = new
+
+
+def test_saliencies_of_any_sign_rank_and_nan_goes_first() -> None:
+    saliency = torch.tensor([[[3.0, -2.0, torch.nan, -torch.inf, 0.0, torch.inf]]])
+    orders = {1: [2], 3: [1, 2, 3], 4: [1, 2, 3, 4], 5: [0, 1, 2, 3, 4]}
+    for count, gone in orders.items():
+        mask = remove([saliency], [torch.ones_like(saliency)], [count / 6], "global")[0]
+        assert (mask == 0).flatten().nonzero().flatten().tolist() == gone
+    mask = torch.tensor([[[0.0, 1.0, 1.0, 1.0, 1.0, 1.0]]])
+    assert remove([saliency], [mask], [2 / 6], "global")[0].flatten().tolist() == [0, 1, 0, 1, 1, 1]
 
 
 def test_the_hook_prunes_each_member_at_its_own_times_and_keeps_zeros() -> None:

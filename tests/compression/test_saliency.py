@@ -84,21 +84,11 @@ def test_brain_damage_ranks_real_digits_weights_better_than_magnitude() -> None:
     assert found["obd"] > 0.7 and found["obd"] > found["magnitude"] + 0.1, found
 
 
-@pytest.mark.parametrize(
-    ("saliency", "words"),
-    [
-        (
-            [torch.ones(2, 3, 4)],
-            r"'mine' gave saliencies of shapes \[\(2, 3, 4\)\], they must have \[\(2, 3, 4\), \(2, 5, 3\)\]",
-        ),
-        ([torch.ones(2, 3, 4), -torch.ones(2, 5, 3)], "'mine' gave a negative saliency"),
-    ],
-)
-def test_a_method_that_ranks_wrongly_is_named(saliency: list[torch.Tensor], words: str) -> None:
+def test_a_method_that_gives_other_shapes_is_named() -> None:
     masks = [torch.ones(2, 3, 4), torch.ones(2, 5, 3)]
+    words = r"'mine' gave saliencies of shapes \[\(2, 3, 4\)\], they must have \[\(2, 3, 4\), \(2, 5, 3\)\]"
     with pytest.raises(ValueError, match=words):
-        check_saliency("mine", saliency, masks)
-    check_saliency("mine", [torch.zeros(2, 3, 4), torch.full((2, 5, 3), torch.nan)], masks)
+        check_saliency("mine", masks[:1], masks)
 
 
 def test_examples_are_averaged_over_chunks() -> None:
