@@ -110,17 +110,20 @@ def _page(
 
 
 def _printed_results(comparison: pd.DataFrame, claims: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """What the page says of Baktash et al. 2019: all cells, their own tables, the verdicts."""
-    above = int(comparison["at_or_above"].sum())
-    note = (
-        f"Test accuracy of the decoded networks beside the printed one (arXiv:1910.11144): {above} of "
-        f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
-        "one cell, mean validation accuracy has chosen. The printed networks are not quantized."
-    )
-    sections = [("Beside Baktash et al. 2019", note, table(comparison, COMPARISON_COLUMNS))]
-    for heading, texts in paper_tables.paper_tables(comparison):
+    """What the page says of Baktash et al. 2019: cells, tables and verdicts for which there are rows here."""
+    sections = []
+    if len(comparison):
+        above = int(comparison["at_or_above"].sum())
+        note = (
+            f"Test accuracy of the decoded networks beside the printed one (arXiv:1910.11144): {above} of "
+            f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
+            "one cell, mean validation accuracy has chosen. The printed networks are not quantized."
+        )
+        sections.append(("Beside Baktash et al. 2019", note, table(comparison, COMPARISON_COLUMNS)))
+    for heading, texts in paper_tables.paper_tables(comparison, with_rows_only=True):
         sections.append((heading, paper_tables.NOTE, table(texts, paper_tables.as_columns(texts))))
-    for heading, says, texts in paper_tables.verdict_lines(claims):
+    tested = set(claims.loc[claims["verdict"] != "not tested", "claim"])
+    for heading, says, texts in paper_tables.verdict_lines(claims[claims["claim"].isin(tested)]):
         note = f"{says} {paper_tables.CLAIMS_NOTE}"
         sections.append((heading, note, table(texts, paper_tables.as_columns(texts))))
     return sections

@@ -35,8 +35,11 @@ CLAIMS_NOTE = (
 )
 
 
-def paper_tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Tables 1 to 6 from a table of `published.compare`: heading, and texts by line and column."""
+def paper_tables(comparison: pd.DataFrame, with_rows_only: bool = False) -> list[tuple[str, pd.DataFrame]]:
+    """Tables 1 to 6, or those for which there are rows: heading, and texts by line and column.
+
+    `comparison` is from `published.compare`.
+    """
     ours = comparison[comparison["split"] == SPLIT]
     key = ["table", "dataset", "pruning_ratio"]
     measured = ["test_accuracy_percent_mean", "test_accuracy_percent_std", "num_trials"]
@@ -44,6 +47,8 @@ def paper_tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     cells["text"] = [_cell(row) for row in cells.to_dict("records")]
     tables = []
     for number, table in cells.groupby("table"):
+        if with_rows_only and table["num_trials"].isna().all():
+            continue
         first = table.iloc[0]
         units = first["architecture"].removeprefix("dense-")
         wide = table.pivot(index="edges_removed_percent", columns="dataset", values="text").fillna("–")
@@ -65,10 +70,10 @@ def as_columns(table: pd.DataFrame) -> list[Column]:
 def verdict_lines(claims: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Per claim its heading, what it comes to (here and in print), and its cells as texts, from `claims.judge`."""
     found = []
-    for claim, statement in CLAIMS.items():
-        cells = claims[claims["claim"] == claim]
+    for claim, cells in claims.groupby("claim"):
         says = f"Here {sentence(cells)} In print {sentence(cells, 'published_')}"
-        found.append((f"{claim}: {statement}", says, pd.DataFrame([_line(c) for c in cells.to_dict("records")])))
+        lines = pd.DataFrame([_line(cell) for cell in cells.to_dict("records")])
+        found.append((f"{claim}: {CLAIMS[str(claim)]}", says, lines))
     return found
 
 

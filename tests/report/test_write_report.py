@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,27 @@ def test_a_sweep_gets_all_its_files(tmp_path, make_row):
     assert not store.trials_path.exists()
     before = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in write_report(tmp_path)] == before
+
+
+def test_the_page_shows_the_printed_tables_and_claims_that_have_rows_here(tmp_path, make_row):
+    def headings(folder, *rows):
+        Store(tmp_path / folder).write_pack("p0", list(rows), [], [], {})
+        write_report(tmp_path / folder)
+        assert (tmp_path / folder / "figures" / "paper_tables.md").read_text().count("\n## Table ") == 6
+        found = re.findall("<h2>(.*?)</h2>", (tmp_path / folder / "report.html").read_text())
+        return [heading for heading in found if not heading.startswith("Accuracy")]
+
+    assert headings("none", make_row({"data.dataset": "mnist5k"})) == ["Front", "Failed trials"]
+    between = headings("cell", make_row())[1:-1]
+    assert between == ["Beside Baktash et al. 2019", "Table 1: Mag-L2, 100 hidden units"]
+    unlike = {"training.regularizer": "l1", "compression.pruning_ratio": 0.95}
+    pair = [
+        make_row({"compression.pruning_ratio": 0.95, "seeds.initialization": s}, test_accuracy=0.9 + s / 100)
+        for s in range(3)
+    ]
+    pair += [make_row(unlike | {"seeds.initialization": s}, test_accuracy=0.95 + s / 100) for s in range(3)]
+    between = headings("claim", *pair)[1:-1]
+    assert [heading[:7] for heading in between[1:3]] == ["Table 1", "Table 3"] and between[3].startswith("H2: ")
 
 
 @pytest.mark.parametrize("case", ["only failed", "one row", "unknown data set"])
