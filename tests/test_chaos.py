@@ -1,7 +1,8 @@
 """Random kills of everything that takes part in a sweep; at the end the results are those of an undisturbed run.
 
 Real processes: a Ray cluster of three nodes, the command as a user types it. Killed are workers, nodes, and the driver,
-that also in the middle of a write. Set MDLRAY_CHAOS_SEED to repeat a schedule (its moments depend on the machine).
+that also in the middle of a write. Set MDLRAY_CHAOS_SEED to repeat a schedule (its moments depend on the machine), and
+MDLRAY_CHAOS_ROUNDS for a longer search, killed 15 times per round.
 """
 
 import os
@@ -26,6 +27,7 @@ import mdlray
 from mdlray.tables import Store
 
 SWEEP = str(Path(__file__).parent / "assets" / "chaos_sweep.py")
+ROUNDS = int(os.environ.get("MDLRAY_CHAOS_ROUNDS") or 1)
 
 # A node that is killed is known to be dead after three of these; Ray's default is three seconds, five times.
 SETTINGS = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3"}
@@ -34,27 +36,22 @@ SETTINGS = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_thres
 # the equality that is tested. So no driver lives to see more losses than three, whichever pack they hit: three workers,
 # or one node, whose packs may first be sent back to it until it is known to be dead.
 LIVES: Mapping[str, list[tuple[str, ...]]] = {
-    "search": [
+    "search": ROUNDS
+    * [
         ("worker", "worker", "worker", "driver in a write"),
         ("node", "driver"),
         ("worker", "worker", "worker", "driver"),
         ("node", "driver in a write"),
-        ("worker", "worker", "worker", "driver in a write"),
-        ("worker", "worker", "worker", "driver"),
-        ("node", "driver"),
-        ("worker", "worker", "worker", "driver in a write"),
-        ("worker", "worker", "worker", "driver"),
-        ("node",),
+        ("worker", "worker", "driver"),
     ],
     "grid": [
-        ("worker", "worker", "driver in a write"),
+        ("worker", "worker", "worker", "driver in a write"),
         ("node", "driver"),
         ("worker", "worker", "worker", "driver in a write"),
-        ("worker",),
     ],
 }
-WORDS = {"search": ("--search", "optuna", "--trials", "304"), "grid": ()}
-NUM_TRIALS = {"search": 304, "grid": 120}
+NUM_TRIALS = {"search": 152 * ROUNDS, "grid": 120}
+WORDS = {"search": ("--search", "optuna", "--trials", str(NUM_TRIALS["search"])), "grid": ()}
 FOLDERS = {"search": "chaos_sweep-tpe", "grid": "chaos_sweep"}
 
 pytestmark = [
@@ -195,13 +192,14 @@ def test_any_kills_leave_what_an_undisturbed_run_leaves(
         wild.start()
         for victim in life:
             wild.kill(victim)
+    wild.start()
     wild.end()
     seconds = time.monotonic() - begun - undisturbed_seconds
     with capsys.disabled():
         counts = ", ".join(f"{count} x {name}" for name, count in wild.kills.items())
         print(f"\n{kind}, seed {seed}: {wild.kills.total()} kills ({counts}) in {seconds:.0f} s; ", end="")
         print(f"undisturbed {undisturbed_seconds:.0f} s")
-    assert wild.kills.total() >= {"search": 30, "grid": 10}[kind] and wild.kills["driver in a write"] >= 2
+    assert wild.kills.total() >= {"search": 15 * ROUNDS, "grid": 10}[kind] and wild.kills["driver in a write"] >= 2
     same_results(quiet.folder, wild.folder, NUM_TRIALS[kind])
     if kind == "search":
         same_journals(quiet.folder / "optuna.journal", wild.folder / "optuna.journal", NUM_TRIALS[kind])
