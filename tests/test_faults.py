@@ -154,8 +154,9 @@ def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path
     os.set_blocking(terminal, False)
     deadline, printed = time.monotonic() + 240, b""
     while num_rows(tmp_path) < 6:
-        assert time.monotonic() < deadline, printed
-        printed += _read(terminal)
+        assert time.monotonic() < deadline, printed.decode()
+        assert (more := _read(terminal)) is not None, printed.decode()
+        printed += more
         time.sleep(0.05)
     os.close(terminal)
     deadline = time.monotonic() + 90
@@ -173,11 +174,47 @@ def test_a_terminal_that_closes_leaves_a_resumable_state_and_no_process(tmp_path
     check_all_rows(tmp_path, 120)
 
 
-def _read(terminal: int) -> bytes:
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how_often", [1, 1000])
+def test_a_ray_whose_helper_starts_late_is_started_again(how_often: int, tmp_path: Path) -> None:
+    """As on a machine that is too busy; Ray allows its agent 15 seconds and gives up after 30."""
+    late = f"""
+import pathlib, sys, time
+if any(word.endswith("dashboard/agent.py") for word in sys.orig_argv):
+    for number in range({how_often}):
+        try:
+            pathlib.Path("{tmp_path}", f"late-{{number}}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        time.sleep(30)
+        break
+"""
+    (tmp_path / "sitecustomize.py").write_text(late)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    code = start(["--trials", "6"], tmp_path, PYTHONPATH=path).wait(400)
+    printed = " ".join((tmp_path / "log").read_text().split())
+    assert list(tmp_path.glob("late-*")), printed
+    if how_often == 1:
+        assert code == 0, printed
+        check_all_rows(tmp_path, 6)
+    else:
+        assert code == 2 and "Traceback" not in printed, printed
+        assert "Ray did not start on this machine in 3 attempts, as if it were too busy." in printed
+    deadline = time.monotonic() + 60
+    while left := _marked(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
+
+
+def _read(terminal: int) -> bytes | None:
+    """What has been printed since; None where nobody is left to print."""
     try:
         return os.read(terminal, 100_000)
     except BlockingIOError:
         return b""
+    except OSError:
+        return None
 
 
 def _marked(mark: str) -> dict[int, str]:
