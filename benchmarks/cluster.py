@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from mdlray.plan import Pack, Sweep, expand, plan_packs, vary
+from mdlray.planning import Pack, Sweep, expand, plan_packs, vary
+from mdlray.results import Store
+from mdlray.results.pack_result import PackResult
 from mdlray.spec import TrialSpec
-from mdlray.tables import Store
-from mdlray.tables.pack import PackResult
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "compare_pruning"
 MEASURED_GPUS = (4, 16, 48)
@@ -91,7 +91,9 @@ def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
                 marks.append((time.process_time(), stored))
 
             batches = iter([packs])
-            watch = dispatch.Watch(lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None)
+            watch = dispatch.DriverCallbacks(
+                lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None
+            )
             assert dispatch.run_packs(
                 lambda: next(batches, None), return_at_once, dispatch.choose_resources(num_gpus), watch
             )

@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from mdlray.plan import Pack, Sweep, expand, missing_trials, plan_packs, vary
+from mdlray.planning import Pack, Sweep, expand, missing_trials, plan_packs, vary
+from mdlray.results import Store
 from mdlray.spec import TrialSpec
-from mdlray.tables import Store
 
 COLUMNS = {
     "trials": ",.0f",
@@ -37,7 +37,7 @@ COLUMNS = {
 
 def empty_work(pack: Pack, save: object) -> object:
     """Rows as a pack returns them, without training anything."""
-    from mdlray.tables.pack import failed_pack
+    from mdlray.results.pack_result import failed_pack
 
     return failed_pack(pack, "empty trial of benchmarks/dispatch.py")
 
@@ -45,7 +45,7 @@ def empty_work(pack: Pack, save: object) -> object:
 def measure(num_trials: int, size: int) -> dict[str, float]:
     """Dispatch, store, compact, ask again."""
     from mdlray import dispatch
-    from mdlray.tables.pack import PackResult
+    from mdlray.results.pack_result import PackResult
 
     seeds = vary("seeds.initialization", *range(num_trials))
     sweep = Sweep(name="empty", question="?", base=TrialSpec(), grids=({"seed": seeds},))
@@ -63,7 +63,7 @@ def measure(num_trials: int, size: int) -> dict[str, float]:
 
         batches = iter([packs])
         del packs
-        watch = dispatch.Watch(lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None)
+        watch = dispatch.DriverCallbacks(lambda pack: {}, lambda pack, state: None, finished, lambda pack, reason: None)
         assert dispatch.run_packs(lambda: next(batches, None), empty_work, dispatch.choose_resources(None), watch)
         dispatched = time.perf_counter()
         store.compact()

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from mdlray.plan import Pack
+from mdlray.planning import Pack
 from mdlray.spec import CompressionSpec, TrainingSpec, TrialSpec, replace_fields
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 RATIOS = (0.9, 0.97, 0.99, 0.998)
 SEEDS = (0, 1)
@@ -92,7 +92,7 @@ def main() -> None:
         for name, fields in choices.items()
         for spec in learners(options.epochs)
     }
-    result = run_pack(Pack("lossy", tuple(trials.values())), Site(data=options.data))
+    result = run_pack(Pack("lossy", tuple(trials.values())), WorkerConfig(data=options.data))
     rows = {row["trial_id"]: row for row in result.rows}
     print("| choice | " + " | ".join(f"{ratio:.1%} removed" for ratio in RATIOS) + " |")
     print("| --- |" + " ---: |" * len(RATIOS))

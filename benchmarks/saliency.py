@@ -24,8 +24,8 @@ from torch.nn.functional import cross_entropy
 from mdlray.compression import SALIENCIES
 from mdlray.data import load_images
 from mdlray.models import Family, get_family, prunable
-from mdlray.protocol import QUICK_BASE, convnet, hashed
 from mdlray.spec import replace_fields
+from mdlray.studies.baktash_2019.protocol import QUICK_BASE, convnet, hashed
 from mdlray.training import Examples, fit, place_splits
 
 NETWORKS: dict[str, Mapping[str, Any]] = {

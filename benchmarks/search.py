@@ -21,11 +21,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import mdlray
-from mdlray.plan import Sweep, expand
-from mdlray.search import Search
-from mdlray.space import Space
-from mdlray.sweepfile import load_sweep
-from mdlray.tables.front import hypervolume, pareto_mask
+from mdlray.driver.search import Search
+from mdlray.planning import Sweep, expand
+from mdlray.planning.space import Space
+from mdlray.planning.sweep_file import load_sweep
+from mdlray.results.derived.front import hypervolume, pareto_mask
 
 HERE = Path(__file__).parent
 AFTER = (50, 100, 200)
@@ -67,7 +67,7 @@ def found(sweep: Sweep, rows: dict[str, Row], sampler: str, batch: int, seed: in
     from dataclasses import replace
 
     searched = replace(sweep, grids=(), space=grid_space(sweep, batch, num_trials))
-    search = Search(searched, sampler=sampler, seed=seed, learners_per_pack=8)
+    search = Search(searched, sampler=sampler, seed=seed, networks_per_pack=8)
     while (packs := search.packs()) is not None:
         search.add_rows([rows[spec.trial_id] for pack in packs for spec in pack.members])
     trials = search.strata[0].told.get_trials(deepcopy=False)

@@ -6,7 +6,7 @@ Small networks on the embedded digits, so that the whole grid takes about ten mi
 one that a search moves as well.
 """
 
-from mdlray.plan import Sweep, vary
+from mdlray.planning import Sweep, vary
 from mdlray.spec import CompressionSpec, DataSpec, TrainingSpec, TrialSpec
 
 

@@ -24,12 +24,12 @@ import numpy as np
 import pyarrow as pa
 
 import mdlray
+from mdlray.results import Store
+from mdlray.results.derived.front import front_table
+from mdlray.results.parquet import parquet_bytes
+from mdlray.results.parts import in_order
+from mdlray.results.schema import CURVES, TRIALS, failed_row, spec_columns
 from mdlray.spec import TrialSpec, canonical_json, replace_fields
-from mdlray.tables import Store
-from mdlray.tables.files import parquet_bytes
-from mdlray.tables.front import front_table
-from mdlray.tables.parts import in_order
-from mdlray.tables.schema import CURVES, TRIALS, failed_row, spec_columns
 
 AIM_ROWS, AIM_SECONDS = 1_000_000, 10.0
 REPETITIONS = 20

@@ -20,7 +20,7 @@ __all__ = ["TrialSpec", "decode", "load"]
 
 def load(folder: str | Path) -> "pandas.DataFrame":
     """The rows of a sweep, one per trial, as a frame with pandas' nullable types; FileNotFoundError without any."""
-    from mdlray.tables import load as load_rows
+    from mdlray.results import load as load_rows
 
     return load_rows(folder)
 
@@ -31,6 +31,6 @@ def decode(path: str | Path) -> "Network":
     It takes pictures (B, ...) of gray levels from 0 to 255, of any dtype, and returns logits (B, classes).
     """
     from mdlray.codec.stack import build_decoded
-    from mdlray.tables.place import read_file
+    from mdlray.storage.storage import read_file
 
     return build_decoded(read_file(path))

@@ -18,15 +18,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mdlray.plan import expand, missing_packs, missing_trials, plan_grid, space_of
-from mdlray.run import run_missing
+from mdlray.driver.run import run_missing
+from mdlray.driver.summary import failure_lines, front_tables, plan_summary, search_summary
+from mdlray.driver.work_queue import SearchRequest, SweepRequest, open_search, settle
+from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
+from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_sweep
+from mdlray.results import Store
+from mdlray.results.derived.front import front_table
 from mdlray.spec import TrialSpec
-from mdlray.summary import failure_lines, front_tables, plan_summary, search_summary
-from mdlray.sweepfile import find_sweep, list_sweeps, load_sweep
-from mdlray.tables import Store
-from mdlray.tables.front import front_table
-from mdlray.tables.place import below
-from mdlray.todo import Asked, AskedSearch, open_search, settle
+from mdlray.storage.storage import below
 
 EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -61,7 +61,7 @@ def main(
             raise typer.Exit(print_sweeps())
         if name is None:
             raise ValueError("name a sweep, e.g. `python -m mdlray.sweep compare_pruning`; --list shows what there is.")
-        asked = prepare(
+        request = prepare(
             name=name,
             data=data,
             dataset=dataset,
@@ -73,7 +73,7 @@ def main(
             retry_failed=retry_failed,
             search=search,
         )
-        code = show_plan(asked, gpus) if plan else run(asked, gpus, address)
+        code = show_plan(request, gpus) if plan else run(request, gpus, address)
     except (ValueError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", soft_wrap=True, markup=False)
         code = EXIT_BAD_INPUT
@@ -92,7 +92,7 @@ def prepare(
     quick: bool,
     retry_failed: bool,
     search: str | None,
-) -> Asked:
+) -> SweepRequest:
     """The sweep's trials, or its search, and where the rows go; ValueError for anything that does not fit."""
     path = find_sweep(name)
     sweep = load_sweep(path)
@@ -104,9 +104,9 @@ def prepare(
     changes = {"data.dataset": dataset} if dataset else {}
     background_images = background_images.expanduser().resolve() if background_images else None
     specs: list[TrialSpec] = []
-    asked_search = None
+    search_request = None
     if search or not sweep.grids:
-        from mdlray.search import sampler_name
+        from mdlray.driver.search import sampler_name
 
         sampler = sampler_name(search or "optuna")
         folder = f"{folder}-{sampler}"
@@ -117,15 +117,15 @@ def prepare(
         datasets = [dataset or fields.get("data.dataset", sweep.base.data.dataset) for fields in space_of(sweep).strata]
         digest = digest_of(background_images, datasets)
         version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-        asked_search = AskedSearch(sampler, seed, num_trials, changes, digest, version)
+        search_request = SearchRequest(sampler, seed, num_trials, changes, digest, version)
     else:
         specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
         digest = digest_of(background_images, [spec.data.dataset for spec in specs])
         specs = [settle(spec, 0, digest) for spec in specs]
-    return Asked(
+    return SweepRequest(
         sweep,
         specs,
-        asked_search,
+        search_request,
         Store(below(results, folder)),
         data.expanduser().resolve(),
         background_images,
@@ -149,51 +149,53 @@ def digest_of(folder: Path | None, datasets: Sequence[str]) -> str | None:
     return backgrounds_digest(folder)
 
 
-def run(asked: Asked, gpus: int | None, address: str | None) -> int:
+def run(request: SweepRequest, gpus: int | None, address: str | None) -> int:
     """Run what is missing, then write the tables; returns the exit code."""
-    with asked.store.writing():
-        if is_missing(asked):
-            done = run_missing(asked, gpus, address, console, lambda reason: end_without_cluster(asked, reason))
+    with request.store.writing():
+        if is_missing(request):
+            done = run_missing(request, gpus, address, console, lambda reason: end_without_cluster(request, reason))
         else:
-            console.print(f"all {len(asked.trials) or open_search(asked).num_told} trials are done.")
+            console.print(f"all {len(request.trials) or open_search(request).num_told} trials are done.")
             done = True
-        return finish(asked, interrupted=not done)
+        return finish(request, interrupted=not done)
 
 
-def end_without_cluster(asked: Asked, reason: str) -> None:
+def end_without_cluster(request: SweepRequest, reason: str) -> None:
     """Say what to do, and end the process at once: its main thread may wait for the lost cluster for ever.
 
     What is being written is cut off as by a kill, which leaves every file whole or absent.
     """
     advice = (
         "Nothing that is stored is lost. Start the cluster again (one of this command's own starts by itself), then "
-        f"resume with: {asked.command}  # or the new --address"
+        f"resume with: {request.command}  # or the new --address"
     )
     # In one call of the system, past the display of progress, whose locks the main thread may hold.
     os.write(sys.stderr.fileno(), f"\nerror: {reason}. {advice}\n".encode())
     os._exit(EXIT_CLUSTER_LOST)
 
 
-def is_missing(asked: Asked) -> bool:
+def is_missing(request: SweepRequest) -> bool:
     """Whether there is a trial to run; a search that lacks its journal's end only asks itself."""
-    if asked.search:
-        return open_search(asked).num_left > 0
-    status = asked.store.status_by_trial()
-    return bool(missing_trials(asked.trials, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving))
+    if request.search:
+        return open_search(request).num_left > 0
+    status = request.store.status_by_trial()
+    return bool(
+        missing_trials(request.trials, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
+    )
 
 
-def finish(asked: Asked, *, interrupted: bool) -> int:
+def finish(request: SweepRequest, *, interrupted: bool) -> int:
     """Compact the rows, write the front and the figures, say what came out; returns the exit code."""
-    store = asked.store
+    store = request.store
     if interrupted and not store.has_results():
-        console.print(f"interrupted before any pack was done; start again with: {asked.command}", soft_wrap=True)
+        console.print(f"interrupted before any pack was done; start again with: {request.command}", soft_wrap=True)
         return EXIT_INTERRUPTED
     store.compact()
     trials = store.read_trials()
     front = front_table(trials)
     store.write_front(front)
     if interrupted:
-        console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {asked.command}", soft_wrap=True)
+        console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {request.command}", soft_wrap=True)
         return EXIT_INTERRUPTED
     from mdlray.report import write_report
 
@@ -201,11 +203,11 @@ def finish(asked: Asked, *, interrupted: bool) -> int:
     for table in front_tables(front):
         console.print(table)
     console.print(f"tables: {store.trials_path}, {store.front_path}; picture: {store.report_path}", soft_wrap=True)
-    mine = open_search(asked).trial_ids() if asked.search else {spec.trial_id for spec in asked.trials}
+    mine = open_search(request).trial_ids() if request.search else {spec.trial_id for spec in request.trials}
     failed = trials[(trials["status"] == "failed") & trials["trial_id"].isin(mine)]
     if failed.empty:
         return EXIT_OK
-    remedy = "the search knows" if asked.search else "run them again with --retry-failed"
+    remedy = "the search knows" if request.search else "run them again with --retry-failed"
     console.print(f"{len(failed)} of {len(mine)} trials failed; {remedy}:")
     for line in failure_lines(failed):
         console.print(line, soft_wrap=True)
@@ -221,22 +223,22 @@ def print_sweeps() -> int:
     return EXIT_OK
 
 
-def show_plan(asked: Asked, gpus: int | None) -> int:
+def show_plan(request: SweepRequest, gpus: int | None) -> int:
     """What would run, and about how long; no Ray, no torch, so that of names only those of data sets are checked."""
     from mdlray.data import find_dataset
 
-    done = asked.store.read_trials() if asked.store.has_results() else None
-    if asked.search:
-        search = open_search(asked)
+    done = request.store.read_trials() if request.store.has_results() else None
+    if request.search:
+        search = open_search(request)
         trials = search.samples()
-        lines = search_summary(asked.store.folder, search, done, gpus)
+        lines = search_summary(request.store.folder, search, done, gpus)
     else:
-        trials = asked.trials
-        status = asked.store.status_by_trial()
+        trials = request.trials
+        status = request.store.status_by_trial()
         num_parallel = gpus or os.cpu_count() or 1
-        packs = plan_grid(asked.sweep, asked.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
-        left = missing_packs(packs, status, retry_failed=asked.retry_failed, halving=asked.sweep.halving)
-        lines = plan_summary(asked.store.folder, asked.trials, packs, left, status, done, gpus)
+        packs = plan_grid(request.sweep, request.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
+        left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
+        lines = plan_summary(request.store.folder, request.trials, packs, left, status, done, gpus)
     for dataset in {spec.data.dataset for spec in trials}:
         find_dataset(dataset)
     for line in lines:

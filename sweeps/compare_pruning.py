@@ -1,14 +1,15 @@
 """Which compression is best at equal bytes: pruning, hashing, a convolution, or a smaller network from the start?
 
-The protocol is that of Baktash, Natale and Viennot (2019), as `mdlray.protocol` has it: one hidden layer of 100 or 30
-units pruned by magnitude (L1 or L2 in training) or Optimal Brain Damage, MNIST and its three variants, their pruning
+The protocol is that of Baktash, Natale and Viennot (2019), as `baktash_2019.protocol` has it: one hidden layer of 100
+or 30 units pruned by magnitude (L1 or L2 in training) or Optimal Brain Damage, MNIST and its three variants, their pruning
 ratios, 5 repetitions; HashedNets and convolutional networks; and what the paper's abstract promises and its text does
 not show, dense networks of so few hidden units that they are as small as the pruned ones. Added to the paper: unpruned
 networks without penalty, pruned convolutional networks, random labels, and sizes in bytes of files that decode.
 """
 
-from mdlray.plan import Sweep, cross, vary, vary_seeds
-from mdlray.protocol import (
+from mdlray.planning import Sweep, cross, vary, vary_seeds
+from mdlray.planning.space import usual_space
+from mdlray.studies.baktash_2019.protocol import (
     BASE,
     CONVNETS,
     DATASETS,
@@ -23,7 +24,6 @@ from mdlray.protocol import (
     dense,
     hashed,
 )
-from mdlray.space import usual_space
 
 TRUE_LABELS = vary("data.label_randomization_fraction", 0.0)
 RANDOM_LABELS = vary("data.label_randomization_fraction", 0.5, 1.0)

@@ -5,15 +5,15 @@ of 2 to 4, dropout 0 to 0.2 before the linear layer; batch 16, rate 1e-2, weight
 data sets: 29,160 trainings. The paper reports what nothing else beats in accuracy and number of weights. So does this
 sweep, in bytes; and with `--search tpe` Optuna looks for the same front in far fewer trainings, one front per data set.
 
-`mdlray.protocol` says what the paper leaves open.
+`mdlray.studies.baktash_2019.protocol` says what the paper leaves open.
 """
 
 from typing import Any
 
-from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import BASE, DATASETS, convnet
-from mdlray.space import Space
+from mdlray.planning import Sweep, vary, vary_seeds
+from mdlray.planning.space import Space
 from mdlray.spec import replace_fields
+from mdlray.studies.baktash_2019.protocol import BASE, DATASETS, convnet
 
 DROPOUTS = (0.0, 0.1, 0.2)
 

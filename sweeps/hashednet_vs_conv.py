@@ -2,14 +2,14 @@
 
 Figure 1 of Baktash, Natale and Viennot (2019). HashedNet (Chen et al. 2015): 100 hidden units whose virtual weights
 share buckets by a seeded hash, compressed by 0 to 99.8 %. Convolutional networks of shapes along the front that the
-paper describes (`convnet_grid` looks at all shapes). `mdlray.protocol` says how both are trained.
+paper describes (`convnet_grid` looks at all shapes). `mdlray.studies.baktash_2019.protocol` says how both are trained.
 
 Added to the paper: 30 hidden units, since biases weigh in small files; other hashes, which repetitions share otherwise;
 inflation (Chen et al. 2015, §6), as many buckets behind wider virtual layers; and sizes in bytes.
 """
 
-from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import BASE, CONVNETS, DATASETS, QUICK_BASE, hashed
+from mdlray.planning import Sweep, vary, vary_seeds
+from mdlray.studies.baktash_2019.protocol import BASE, CONVNETS, DATASETS, QUICK_BASE, hashed
 
 FRACTIONS = (1.0, 0.5, 0.1, 0.05, 0.03, 0.02, 0.01, 0.002)
 BUDGETS = (0.1, 0.01)

@@ -4,7 +4,7 @@
 `lenet5_records`, with and without moving the pictures in training, which the papers did not do.
 """
 
-from mdlray.plan import Sweep, vary
+from mdlray.planning import Sweep, vary
 from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 SMALL = {"remove_dead_units": True, "unit_order": "sorted", "bias_mantissa_bits": 3, "codebook_mantissa_bits": 4}

@@ -10,7 +10,7 @@ it retrains few weights. Pictures are moved by up to one pixel in training, whic
 sorted, biases have 3 mantissa bits and codebook entries 4. Settings were chosen on validation.
 """
 
-from mdlray.plan import Sweep, vary
+from mdlray.planning import Sweep, vary
 from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 SMALL = {"remove_dead_units": True, "unit_order": "sorted", "bias_mantissa_bits": 3, "codebook_mantissa_bits": 4}
@@ -46,7 +46,7 @@ SWEEP = Sweep(
             "levels": vary("compression.quantization_levels", 16, 10, 8, 6),
         },
     ),
-    learners_per_pack_cpu=1,
+    networks_per_pack_cpu=1,
     quick=Sweep(
         name="lenet5_records",
         question="The same on the 5,000 embedded digits, with fewer filters.",

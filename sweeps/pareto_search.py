@@ -5,7 +5,7 @@ levels, on MNIST and its three variants: one search and one front for each. `--s
 with the same number of trials.
 """
 
-from mdlray.plan import Sweep, usual_space, vary
+from mdlray.planning import Sweep, usual_space, vary
 from mdlray.spec import CompressionSpec, DataSpec, TrainingSpec, TrialSpec
 
 DATASETS = ("mnist", "mnist_rotation", "mnist_background_random", "mnist_background_images")

@@ -6,8 +6,8 @@ those of `compare_pruning`, so that equal trials have equal ids; here the sparse
 the paper's tables contradict its text (Optimal Brain Damage overtakes magnitude beyond 99.3 % on noisy backgrounds).
 """
 
-from mdlray.plan import Sweep, vary, vary_seeds
-from mdlray.protocol import BASE, CONVNETS, PRUNED, QUICK_BASE
+from mdlray.planning import Sweep, vary, vary_seeds
+from mdlray.studies.baktash_2019.protocol import BASE, CONVNETS, PRUNED, QUICK_BASE
 
 DATASETS = ("mnist_background_random", "mnist_background_images", "mnist_rotation", "mnist")
 SPARSE = (0.998, 0.997, 0.995, 0.993, 0.99, 0.98, 0.95, 0.9)

@@ -17,7 +17,7 @@ Fashion-MNIST.
 256 levels and no training of codebooks: a codebook is trained on labels, and a student must not see any.
 """
 
-from mdlray.plan import Grid, Sweep, vary, vary_seeds
+from mdlray.planning import Grid, Sweep, vary, vary_seeds
 from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 NUM_ROUNDS = 15
@@ -69,7 +69,7 @@ SWEEP = Sweep(
         grid(BLOG, data__dataset="fashion_mnist"),
     ),
     # A pack is the true and the random labels of one repetition: with two workers, both have work from the start.
-    learners_per_pack_cpu=2,
+    networks_per_pack_cpu=2,
     quick=Sweep(
         name="shrink_students",
         question="The same on the 5,000 embedded digits: 64 x 64 units, 6 rounds, shorter.",
@@ -83,6 +83,6 @@ SWEEP = Sweep(
             grid((ROUND_0, *chain(6, num_epochs=15)), repetitions=2),
             grid(chain(6, num_epochs=15, inputs="true"), repetitions=2),
         ),
-        learners_per_pack_cpu=2,
+        networks_per_pack_cpu=2,
     ),
 )

@@ -24,7 +24,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import mdlray
-from mdlray.tables import Store
+from mdlray.results import Store
 
 SWEEP = str(Path(__file__).parent / "assets" / "chaos_sweep.py")
 ROUNDS = int(os.environ.get("MDLRAY_CHAOS_ROUNDS") or 1)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import mdlray
-from mdlray.tables import Store
+from mdlray.results import Store
 
 ROOT = Path(__file__).parents[1]
 SWEEP = str(Path(__file__).parent / "assets" / "chaos_sweep.py")

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 import mdlray
 from mdlray.data import load_images
+from mdlray.driver.work_queue import settle
+from mdlray.results import Store
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.sweep import app, digest_of
-from mdlray.tables import Store
-from mdlray.todo import settle
 
 ASSETS = Path(__file__).parent / "assets"
 TINY = str(ASSETS / "tiny_sweep.py")

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import mdlray
-from mdlray.tables import Store
-from mdlray.tables.files import parquet_bytes
+from mdlray.results import Store
+from mdlray.results.parquet import parquet_bytes
 
 TINY = str(Path(__file__).parent / "assets" / "tiny_sweep.py")
 HOLD = (
-    "import sys, time; from mdlray.tables import Store\n"
+    "import sys, time; from mdlray.results import Store\n"
     "with Store({!r}).writing(): print('x', flush=True); sys.stdin.read()"
 )
 
@@ -58,8 +58,8 @@ def test_the_whole_command_in_a_bucket(s3, tmp_path: Path) -> None:
     code, output = run("--results", "s3://bucket/results", "--trials", "4", cwd=tmp_path)
     assert code == 0 and f"picture: {address}/report.html" in output, output
     store = Store(address)
-    assert not list(tmp_path.rglob("*.parquet")) and not [n for n in store.place.names() if n.startswith(".lock")]
-    assert {"trials.parquet", "front.parquet", "manifest.json", "report.html"} <= store.place.names()
+    assert not list(tmp_path.rglob("*.parquet")) and not [n for n in store.storage.names() if n.startswith(".lock")]
+    assert {"trials.parquet", "front.parquet", "manifest.json", "report.html"} <= store.storage.names()
     first = set(store.status_by_trial())
     code, output = run("--results", "s3://bucket/results", cwd=tmp_path)
     assert code == 0 and "8 trials in" in output and len(store.read_manifest()["runs"]) == 2, output

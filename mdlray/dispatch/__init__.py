@@ -4,7 +4,7 @@
 
 Ray Tune schedules, restarts lost workers and keeps actors warm; it is not the ledger. Our Searcher hands out the next
 pack and receives its result in the one report at the end, on the driver, which is the only writer. What is done is a
-question to the results folder (`mdlray.plan.missing_packs`), so that nothing of Tune's own state has to survive: it
+question to the results folder (`mdlray.planning.missing_packs`), so that nothing of Tune's own state has to survive: it
 lies in a temporary folder and is never restored (a restore re-runs finished trials).
 """
 
@@ -23,13 +23,13 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 from mdlray.dispatch.connection import Shared, connect, disconnect, share  # noqa: E402
-from mdlray.dispatch.packs import Watch, run_packs  # noqa: E402
+from mdlray.dispatch.packs import DriverCallbacks, run_packs  # noqa: E402
 from mdlray.dispatch.resources import Resources, choose_resources, on_each_kind_of_gpu, share_gpus  # noqa: E402
 
 __all__ = [
+    "DriverCallbacks",
     "Resources",
     "Shared",
-    "Watch",
     "choose_resources",
     "connect",
     "disconnect",

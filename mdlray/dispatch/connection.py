@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mdlray import outage
+from mdlray.dispatch import outage
 
 RAYLET_PATIENCE_SECONDS = 2.0
 HEAD_PATIENCE = 0.6

@@ -16,8 +16,8 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from mdlray.dispatch.resources import Resources
-from mdlray.plan import Pack
-from mdlray.tables.pack import PackResult
+from mdlray.planning import Pack
+from mdlray.results.pack_result import PackResult
 
 Work = Callable[..., PackResult]
 """(pack, save, **inputs) → result, on a worker; `save` hands the driver a checkpoint (bytes) to keep."""
@@ -35,7 +35,7 @@ Ray Tune's own retries follow at once: under load all of them went to a node tha
 
 
 @dataclass(frozen=True)
-class Watch:
+class DriverCallbacks:
     """What the driver is told, always in its own thread."""
 
     inputs: Callable[[Pack], dict[str, Any]]
@@ -47,7 +47,7 @@ class Watch:
     """A pack whose worker was lost every time, with what is known about it."""
 
 
-def run_packs(more: More, work: Work, resources: Resources, watch: Watch) -> bool:
+def run_packs(more: More, work: Work, resources: Resources, watch: DriverCallbacks) -> bool:
     """Run packs through Ray Tune until there are no more; returns False if an interrupt (SIGINT) ended it before.
 
     What `more` or the watch raises ends the run and comes out here.
@@ -97,7 +97,7 @@ def _reason(error: BaseException) -> BaseException:
 class _Feeder(Searcher):  # type: ignore[misc]
     """Hands out packs in order, takes their results, and hands out those of lost workers again, later."""
 
-    def __init__(self, more: More, watch: Watch):
+    def __init__(self, more: More, watch: DriverCallbacks):
         super().__init__()
         self.more = more
         self.watch = watch

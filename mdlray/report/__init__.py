@@ -17,18 +17,18 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from mdlray.report import paper_tables
-from mdlray.report.claims import judge
 from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
 from mdlray.report.joined import joined, joined_curves, joined_weights
 from mdlray.report.page import COMPARISON_COLUMNS, FAILED_COLUMNS, FRONT_COLUMNS, page, table
-from mdlray.report.published import compare
 from mdlray.report.students import has_students, students
 from mdlray.report.weights import weight_pictures
-from mdlray.tables import Store
-from mdlray.tables.files import parquet_bytes
-from mdlray.tables.front import front_table
-from mdlray.tables.store import FIGURES, REPORT
+from mdlray.results import Store
+from mdlray.results.derived.front import front_table
+from mdlray.results.parquet import parquet_bytes
+from mdlray.results.store import FIGURES, REPORT
+from mdlray.studies.baktash_2019 import paper_tables
+from mdlray.studies.baktash_2019.claims import judge
+from mdlray.studies.baktash_2019.published import compare
 
 __all__ = ["write_report"]
 
@@ -72,7 +72,7 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = ()) -> list[
 
 
 def _question(store: Store) -> str:
-    """The sweep's, as the last run noted it (`mdlray.manifest`)."""
+    """The sweep's, as the last run noted it (`mdlray.driver.manifest`)."""
     runs = store.read_manifest().get("runs", [])
     return str(runs[-1]["question"]) if runs else ""
 

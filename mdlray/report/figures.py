@@ -29,11 +29,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_axis
-from mdlray.report.published import METHOD_NAMES, published_accuracy, published_method
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
 from mdlray.report.series import lines as lines_of
 from mdlray.report.series import styles as styles_of
-from mdlray.tables.front import GROUP, pareto_mask
+from mdlray.results.derived.front import GROUP, pareto_mask
+from mdlray.studies.baktash_2019.published import METHOD_NAMES, published_accuracy, published_method
 
 TASK = sorted(GROUP, key=["label_randomization_fraction", "pixel_randomization", "split", "dataset"].index)
 """Columns that a panel over bytes or weights has one value of, in the order of the panels."""

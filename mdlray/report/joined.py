@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mdlray.tables import Store, load
+from mdlray.results import Store, load
 
 _ORDER = {"ok": 0, "stopped": 1, "failed": 2}
 

@@ -15,7 +15,7 @@ a bracket that differ in their seed only compete as well: the mean over the repe
 import math
 from collections.abc import Hashable, Sequence
 
-from mdlray.plan import Halving
+from mdlray.planning import Halving
 from mdlray.spec import TrialSpec
 
 Bracket = Hashable

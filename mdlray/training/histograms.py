@@ -24,7 +24,7 @@ BEFORE, AFTER, TRAINED = "before_last_pruning", "after_last_pruning", "trained"
 
 @dataclass(frozen=True)
 class Histogram:
-    """The weights of one layer of one member at one moment; columns of the table `weights` (`mdlray.tables.schema`)."""
+    """The weights of one layer of one member at one moment; columns of the table `weights`."""
 
     moment: str
     epoch: float

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mdlray.models import Family, Parameters, prunable
 from mdlray.models.family import Dropout
-from mdlray.plan import Halving
+from mdlray.planning import Halving
 from mdlray.registry import find
 from mdlray.spec import TrialSpec
 from mdlray.training.batches import Examples, epoch_batches, num_batches

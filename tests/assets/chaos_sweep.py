@@ -1,6 +1,6 @@
 """Trials of a tenth of a second, in packs of four: a search in small batches, and a grid."""
 
-from mdlray.plan import Space, Sweep, vary, vary_seeds
+from mdlray.planning import Space, Sweep, vary, vary_seeds
 from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 
@@ -33,6 +33,6 @@ SWEEP = Sweep(
         },
     ),
     space=Space(suggest=suggest, num_trials=208, trials_per_batch=16),
-    learners_per_pack=4,
-    learners_per_pack_cpu=4,
+    networks_per_pack=4,
+    networks_per_pack_cpu=4,
 )

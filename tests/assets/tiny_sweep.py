@@ -1,6 +1,6 @@
 """Twelve trials of a second each, in packs of two, for tests of the command."""
 
-from mdlray.plan import Sweep, vary, vary_seeds
+from mdlray.planning import Sweep, vary, vary_seeds
 from mdlray.spec import CompressionSpec, DataSpec, ModelSpec, TrainingSpec, TrialSpec
 
 SWEEP = Sweep(
@@ -19,5 +19,5 @@ SWEEP = Sweep(
         ),
     ),
     grids=({"repetition": vary_seeds(6), "ratio": vary("compression.pruning_ratio", 0.5, 0.9)},),
-    learners_per_pack_cpu=2,
+    networks_per_pack_cpu=2,
 )

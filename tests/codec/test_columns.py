@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdlray import codec
-from mdlray.tables.schema import TRIALS
+from mdlray.results.schema import TRIALS
 
 NAMES = ["hidden_1.weight", "hidden_1.bias", "output.weight", "output.bias"]
 

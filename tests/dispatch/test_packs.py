@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mdlray.plan import Pack
+from mdlray.planning import Pack
 from mdlray.spec import TrialSpec, replace_fields
 
 # Ray leaves processes and sockets to the garbage collector, and warns about its own next versions.
@@ -41,9 +41,9 @@ class Log:
         return {}
 
     def watch(self) -> object:
-        from mdlray.dispatch import Watch
+        from mdlray.dispatch import DriverCallbacks
 
-        return Watch(
+        return DriverCallbacks(
             self.start,
             lambda pack, checkpoint: None,
             lambda pack, result: self.finished.update({pack.pack_id: result}),
@@ -79,7 +79,7 @@ def test_eight_logical_gpus_on_two_nodes_and_one_of_them_lost(cluster: object) -
             first_seen.append(pack.pack_id)
             cluster.remove_node(doomed, allow_graceful=False)
 
-    watch = dispatch.Watch(log.start, lambda pack, checkpoint: None, finished, log.watch().lost)
+    watch = dispatch.DriverCallbacks(log.start, lambda pack, checkpoint: None, finished, log.watch().lost)
     assert dispatch.run_packs(once(all_packs), work, resources, watch)
     assert not log.lost and set(log.finished) == {pack.pack_id for pack in all_packs}
     assert first_seen and len({result.node for result in log.finished.values()}) == 2
@@ -120,7 +120,7 @@ def test_what_the_driver_raises_ends_the_run_at_once() -> None:
         calls.append(pack.pack_id)
         raise OSError(28, "No space left on device")
 
-    watch = dispatch.Watch(log.start, lambda pack, checkpoint: None, full_disk, log.watch().lost)
+    watch = dispatch.DriverCallbacks(log.start, lambda pack, checkpoint: None, full_disk, log.watch().lost)
     with pytest.raises(Exception, match="No space left on device"):
         dispatch.run_packs(once(packs(3)), lambda pack, save: pack.pack_id, dispatch.choose_resources(0), watch)
     dispatch.disconnect()
@@ -171,7 +171,7 @@ def test_packs_that_come_later_checkpoints_and_shared_values() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return (len(images()["pixels"]), checkpoint)
 
-    watch = dispatch.Watch(
+    watch = dispatch.DriverCallbacks(
         inputs, lambda pack, state: checkpoints.update({pack.pack_id: state}), log.watch().finished, log.watch().lost
     )
     assert dispatch.run_packs(more, work, dispatch.choose_resources(0), watch)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mdlray.plan import Pack
+from mdlray.planning import Pack
 from mdlray.spec import TrialSpec, replace_fields
 
 RAYS_OWN = ("ResourceWarning", "FutureWarning", "DeprecationWarning", "UserWarning")
@@ -65,7 +65,7 @@ def test_every_kind_of_gpu_is_asked_and_shared(mixed_cluster: str) -> None:
 
     packs = [Pack("toy", (replace_fields(TrialSpec(), {"seeds.initialization": seed}),)) for seed in range(24)]
     batches, results = iter([packs]), []
-    watch = dispatch.Watch(
+    watch = dispatch.DriverCallbacks(
         lambda pack: {},
         lambda pack, state: None,
         lambda pack, result: results.append(result),

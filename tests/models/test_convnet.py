@@ -12,10 +12,10 @@ from mdlray.codec.stack import build_decoded
 from mdlray.models import get_family
 from mdlray.models.convnet import CONVNET, layer_names, shapes
 from mdlray.models.family import Dropout, initialize
-from mdlray.plan import Pack
+from mdlray.planning import Pack
+from mdlray.results.pack_result import PackResult
 from mdlray.spec import ModelSpec, TrialSpec, replace_fields
-from mdlray.tables.pack import PackResult
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 SIZES = [(100, 3, 3, 1, 2, 4), (784, 2, 7, 1, 3, 10), (144, 2, 5, 2, 2, 3), (81, 1, 4, 3, 1, 2), (49, 4, 7, 1, 1, 3)]
 
@@ -127,7 +127,7 @@ def trained() -> PackResult:
         {"compression.rate_distortion": 1e-4, "seeds.data_order": 1},
         {"compression.scope": "per_layer", "training.dropout": 0.1},
     )
-    return run_pack(Pack("toy", tuple(replace_fields(base, change) for change in changes)), Site())
+    return run_pack(Pack("toy", tuple(replace_fields(base, change) for change in changes)), WorkerConfig())
 
 
 def test_a_pack_goes_the_whole_way(trained: PackResult, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_channels_may_be_removed_and_ordered() -> None:
     """Without them the function is the same, so that the smaller file has the other's accuracies."""
     base = replace_fields(TrialSpec(), SHORT | {"compression.pruning_ratio": 0.98, "compression.centroid_epochs": 0})
     tidy = replace_fields(base, {"compression.remove_dead_units": True, "compression.unit_order": "sorted"})
-    result = run_pack(Pack("toy", (base, tidy)), Site())
+    result = run_pack(Pack("toy", (base, tidy)), WorkerConfig())
     whole, fewer = result.rows
     assert whole["status"] == fewer["status"] == "ok", fewer["error"]
     assert fewer["num_nonzero"] <= whole["num_nonzero"]

@@ -12,10 +12,10 @@ from mdlray.codec.network import MAX_LAYER_SIZES, MAX_SIDE
 from mdlray.models import dense, get_family
 from mdlray.models.family import initialize
 from mdlray.models.hashed import HASHED, MAX_BUCKETS, fans, layer_names, shapes
-from mdlray.plan import Pack
+from mdlray.planning import Pack
+from mdlray.results.pack_result import PackResult
 from mdlray.spec import ModelSpec, TrialSpec, replace_fields
-from mdlray.tables.pack import PackResult
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 MASK = 2**64 - 1
 SIZES = [(12, 7, 5, 4, 30, 35, 3, 5), (9, 4, 36, 0), (9, 6, 4, 1, 5, 2**28 - 1)]
@@ -164,7 +164,7 @@ SHORT = {
 
 def packed(*changes: dict[str, object]) -> PackResult:
     base = replace_fields(TrialSpec(), SHORT)
-    return run_pack(Pack("toy", tuple(replace_fields(base, change) for change in changes)), Site())
+    return run_pack(Pack("toy", tuple(replace_fields(base, change) for change in changes)), WorkerConfig())
 
 
 def test_a_pack_goes_the_whole_way(tmp_path: Path) -> None:

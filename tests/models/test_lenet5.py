@@ -14,13 +14,13 @@ from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.models.family import Dropout, initialize
 from mdlray.models.lenet5 import CURVATURE_CHUNK, curvature, forward, layer_names, shapes
-from mdlray.plan import Pack
+from mdlray.planning import Pack
+from mdlray.results.conversion import to_table
+from mdlray.results.pack_result import PackResult
+from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.conversion import to_table
-from mdlray.tables.pack import PackResult
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training.memory import measure_need
-from mdlray.trial import Site, _measure_piece, run_pack
+from mdlray.worker.run_pack import WorkerConfig, _measure_piece, run_pack
 
 TINY = (18 * 18, 2, 3, 4, 3)
 
@@ -173,7 +173,7 @@ def members() -> tuple[TrialSpec, ...]:
 def trained() -> tuple[PackResult, list[bytes]]:
     """A pack's result and the checkpoints after its epochs."""
     blobs: list[bytes] = []
-    return run_pack(Pack("toy", members()), Site(checkpoint_seconds=0.0), save=blobs.append), blobs
+    return run_pack(Pack("toy", members()), WorkerConfig(checkpoint_seconds=0.0), save=blobs.append), blobs
 
 
 def test_a_pack_goes_the_whole_way(trained: tuple[PackResult, list[bytes]], tmp_path: Path) -> None:
@@ -193,12 +193,12 @@ def test_a_pack_goes_the_whole_way(trained: tuple[PackResult, list[bytes]], tmp_
 
 def test_a_pack_goes_on_from_a_checkpoint(trained: tuple[PackResult, list[bytes]]) -> None:
     result, blobs = trained
-    again = run_pack(Pack("toy", members()), Site(), checkpoint=blobs[1])
+    again = run_pack(Pack("toy", members()), WorkerConfig(), checkpoint=blobs[1])
     assert again.models == result.models and again.curves == result.curves
 
 
 def test_one_network_does_not_depend_on_its_neighbors(trained: tuple[PackResult, list[bytes]]) -> None:
-    alone = run_pack(Pack("toy", members()[:1]), Site()).rows[0]
+    alone = run_pack(Pack("toy", members()[:1]), WorkerConfig()).rows[0]
     among = trained[0].rows[0]
     assert alone["trial_id"] == among["trial_id"]
     assert alone["num_nonzero"] == pytest.approx(among["num_nonzero"], abs=2)

@@ -4,9 +4,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mdlray.results.conversion import to_frame, to_table
+from mdlray.results.schema import TRIALS, failed_row
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.conversion import to_frame, to_table
-from mdlray.tables.schema import TRIALS, failed_row
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ import matplotlib
 import pytest
 
 from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
-from mdlray.tables.front import front_table
+from mdlray.results.derived.front import front_table
 
 
 @pytest.fixture(params=[accuracy_vs_bytes, accuracy_vs_weights, accuracy_vs_edges_removed])

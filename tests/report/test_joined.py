@@ -1,7 +1,7 @@
 import pytest
 
 from mdlray.report.joined import joined, joined_curves, joined_weights
-from mdlray.tables import Store
+from mdlray.results import Store
 
 
 def points(trial_id, value):

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from mdlray.report.series import METHOD_STYLES, lines, method_label, series_labels, styles
-from mdlray.tables.front import front_table
+from mdlray.results.derived.front import front_table
 
 
 def labels(*cells):

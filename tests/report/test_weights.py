@@ -7,7 +7,7 @@ import pytest
 
 from mdlray.report import write_report
 from mdlray.report.weights import _first_layer, _per_width, chosen_pair, weight_pictures
-from mdlray.tables import Store
+from mdlray.results import Store
 
 MOMENTS = ("before_last_pruning", "after_last_pruning", "trained")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mdlray.report import write_report
-from mdlray.tables import Store
+from mdlray.results import Store
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruning"
 NAMES = {
@@ -149,6 +149,8 @@ def test_bad_input_is_exit_code_2_with_the_way_out(tmp_path):
 
 
 def test_the_report_needs_neither_torch_nor_ray():
-    code = "import sys, mdlray.report, mdlray.tables.front; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    code = (
+        "import sys, mdlray.report, mdlray.results.derived.front; print({'torch', 'ray', 'optuna'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mdlray.plan import Halving, Pack
+from mdlray.planning import Halving, Pack
+from mdlray.results.pack_result import PackResult
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.pack import PackResult
 from mdlray.training.checkpoint import MAGIC, from_bytes, to_bytes
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 ABOUT = {"pack": "abc", "spec version": 1, "torch": "2.11"}
-SITE = Site(halving=Halving(), checkpoint_seconds=0.0)
+SITE = WorkerConfig(halving=Halving(), checkpoint_seconds=0.0)
 
 
 def pack(optimizer: str = "sgd") -> Pack:

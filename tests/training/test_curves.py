@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlray.tables.conversion import to_table
-from mdlray.tables.schema import CURVES
+from mdlray.results.conversion import to_table
+from mdlray.results.schema import CURVES
 from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlray.plan import Halving
+from mdlray.planning import Halving
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training.halving import bracket, rung_epochs, survivors
 

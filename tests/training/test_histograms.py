@@ -11,12 +11,12 @@ from hypothesis.extra.numpy import arrays
 
 from mdlray.compression import Pruner
 from mdlray.models import Parameters
-from mdlray.plan import Halving, Pack
+from mdlray.planning import Halving, Pack
+from mdlray.results.conversion import to_table
+from mdlray.results.schema import WEIGHTS
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.tables.conversion import to_table
-from mdlray.tables.schema import WEIGHTS
 from mdlray.training.histograms import NUM_BINS, count_weights
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 WEIGHT_TENSORS = {"hidden_1.weight": 0, "output.weight": 2}
 MOMENTS = ["before_last_pruning", "after_last_pruning", "trained"]
@@ -105,7 +105,7 @@ def run() -> tuple[list[dict[str, Any]], Caught]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pruner, "__call__", watched)
-        result = run_pack(Pack("toy", SPECS), Site())
+        result = run_pack(Pack("toy", SPECS), WorkerConfig())
     assert {row["status"] for row in result.rows} == {"ok"}, [row["error"] for row in result.rows]
     assert to_table(result.weights, WEIGHTS).num_rows == 3 * 6 + 2
     return result.weights, caught
@@ -159,7 +159,7 @@ def test_l1_concentrates_weights_around_zero_more_than_l2() -> None:
         member(training__regularizer=name, training__regularizer_strength=strength, compression__num_pruning_steps=1)
         for name, strength in strengths.items()
     ]
-    rows = run_pack(Pack("toy", tuple(specs)), Site()).weights
+    rows = run_pack(Pack("toy", tuple(specs)), WorkerConfig()).weights
     near, sizes = [], []
     for spec in specs:
         row = rows_of(rows, spec, "before_last_pruning")["hidden_1.weight"]
@@ -173,7 +173,7 @@ def test_l1_concentrates_weights_around_zero_more_than_l2() -> None:
 
 def test_who_is_stopped_early_is_counted_after_it_was_pruned_at_once() -> None:
     specs = [member(seeds__initialization=seed) for seed in range(4)]
-    result = run_pack(Pack("toy", tuple(specs)), Site(halving=Halving(rungs=(0.5,))))
+    result = run_pack(Pack("toy", tuple(specs)), WorkerConfig(halving=Halving(rungs=(0.5,))))
     stopped = [row["trial_id"] for row in result.rows if row["status"] == "stopped"]
     assert len(stopped) == 2
     for trial_id in stopped:

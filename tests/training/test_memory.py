@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlray.data import Images, load_images
-from mdlray.plan import Pack
+from mdlray.planning import Pack
 from mdlray.spec import DataSpec, TrialSpec, replace_fields
 from mdlray.training.memory import SAFETY, Need, in_pieces, measure_need, members_that_fit, need_from_peaks
-from mdlray.trial import Site, _measure_piece, count_packs_on_gpu
+from mdlray.worker.run_pack import WorkerConfig, _measure_piece, count_packs_on_gpu
 
 GIB = 2**30
 
@@ -114,9 +114,9 @@ def test_what_is_measured_goes_the_whole_way(batch_size: int) -> None:
 
 
 def test_without_cuda_there_is_nothing_to_measure() -> None:
-    assert count_packs_on_gpu(Pack("toy", (TrialSpec(),)), Site()) is None
+    assert count_packs_on_gpu(Pack("toy", (TrialSpec(),)), WorkerConfig()) is None
     if not torch.cuda.is_available():
-        assert count_packs_on_gpu(Pack("toy", (TrialSpec(),)), Site(device="auto")) is None
+        assert count_packs_on_gpu(Pack("toy", (TrialSpec(),)), WorkerConfig(device="auto")) is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -124,5 +124,5 @@ def test_what_a_pack_needs_on_a_gpu_grows_with_its_members() -> None:
     trials = tuple(
         replace_fields(TrialSpec(), {"data.dataset": "mnist5k", "seeds.initialization": seed}) for seed in range(40)
     )
-    few, more = (count_packs_on_gpu(Pack("toy", trials[:count]), Site(device="auto")) for count in (10, 40))
+    few, more = (count_packs_on_gpu(Pack("toy", trials[:count]), WorkerConfig(device="auto")) for count in (10, 40))
     assert few is not None and more is not None and 0 < few < more < 100 * few

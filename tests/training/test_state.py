@@ -7,7 +7,7 @@ import torch
 
 from mdlray.compression import Pruner
 from mdlray.models import get_family
-from mdlray.plan import Halving
+from mdlray.planning import Halving
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import Examples, Fitted, State, fit
 from mdlray.training.state import from_plain, keep, start, to_plain

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from mdlray.checks import check_names
+from mdlray.driver.checks import check_names
 from mdlray.models import get_family
 from mdlray.models.family import initialize
-from mdlray.plan import Halving, Pack, Sweep, expand, vary
+from mdlray.planning import Halving, Pack, Sweep, expand, vary
+from mdlray.planning.sweep_file import find_sweep, load_sweep
+from mdlray.results.conversion import to_table
+from mdlray.results.pack_result import PackResult
+from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import StudentSpec, TrialSpec, replace_fields
-from mdlray.sweepfile import find_sweep, load_sweep
-from mdlray.tables.conversion import to_table
-from mdlray.tables.pack import PackResult
-from mdlray.tables.schema import CURVES, LAYERS, TRIALS
 from mdlray.training import Examples
 from mdlray.training.state import start
 from mdlray.training.students import Teachers, fit_students, largest_units, noise, plan_stages
-from mdlray.trial import Site, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_pack
 
 DENSE = get_family("dense")
 SHORT = {
@@ -194,7 +194,7 @@ def without_times(result: PackResult) -> PackResult:
 
 
 FAKE = {"data__label_randomization_fraction": 1.0, "seeds__data_order": 4, "training__dropout": 0.2}
-SITE = Site(checkpoint_seconds=0.0)
+SITE = WorkerConfig(checkpoint_seconds=0.0)
 
 
 def trials() -> tuple[TrialSpec, ...]:

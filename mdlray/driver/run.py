@@ -1,0 +1,210 @@
+"""What is left → rows in the store: the driver's part, from connecting to Ray to the last row written.
+
+    WorkQueue (a grid's packs, or a search that asks as it goes) ─► dispatch ─► store, manifest, progress
+
+The driver is the only writer. Whatever ends it, the rows that are stored stay, and the same command goes on.
+"""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from mdlray.data import Images, load_images
+from mdlray.driver.manifest import current_commit, describe_run, merge
+from mdlray.driver.progress import SHOWN, Progress
+from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
+from mdlray.planning import Pack, work
+from mdlray.planning.sweep_file import define
+from mdlray.results import Store
+from mdlray.results.pack_result import PackResult, failed_pack
+from mdlray.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from mdlray.dispatch import Resources, Shared
+    from mdlray.worker.run_pack import WorkerConfig
+
+
+def run_missing(
+    request: SweepRequest, gpus: int | None, address: str | None, console: Console, cluster_lost: Callable[[str], None]
+) -> bool:
+    """Run what is missing through Ray; returns False if it was interrupted.
+
+    `cluster_lost` must end the process: it is called in another thread when the cluster is gone, with what happened.
+    """
+    from mdlray import dispatch
+    from mdlray.driver import checks
+    from mdlray.worker import run_pack as worker
+
+    started = Started(datetime.now(UTC), time.monotonic(), current_commit())
+    checks.check_names(request.trials)
+    dispatch.connect(address, cluster_lost)
+    try:
+        resources = dispatch.choose_resources(gpus)
+        queue = search_queue(request, resources) if request.search else grid_queue(request, resources)
+        checks.fetch_data(queue.samples, request.data)
+        device = "auto" if resources.on_gpu else "cpu"
+        config = worker.WorkerConfig(
+            request.data,
+            request.background_images,
+            device,
+            definitions=request.definitions,
+            halving=request.sweep.halving,
+        )
+        images_of = share_images(request)
+        first_packs = queue.more()
+        if resources.on_gpu and first_packs:
+            resources = dispatch.share_gpus(resources, packs_per_gpu(first_packs, resources, config, images_of))
+            config = replace(config, gpu_share=resources.gpus_per_pack)
+        recorder = RunRecorder(request, queue, resources, console, started)
+
+        def inputs(pack: Pack) -> dict[str, Any]:
+            recorder.progress.pack_started(pack)
+            return {"images": images_of(pack), "checkpoint": request.store.read_checkpoint(pack.pack_id)}
+
+        watch = dispatch.DriverCallbacks(
+            inputs=inputs,
+            saved=lambda pack, checkpoint: request.store.write_checkpoint(pack.pack_id, checkpoint),
+            finished=recorder.store,
+            lost=lambda pack, reason: recorder.store(pack, failed_pack(pack, reason)),
+        )
+        packs = f" in {queue.num_packs} packs" if queue.num_packs is not None else ""
+        console.print(f"{queue.num_trials} trials{packs}, {resources.num_parallel} at a time")
+        recorder.note()
+        recorder.progress.start()
+        try:
+            batches = itertools.chain([first_packs], iter(queue.more, ...))
+            done = dispatch.run_packs(
+                lambda: next(batches),
+                lambda pack, save, images, checkpoint: worker.run_pack(
+                    pack, config, images=images, checkpoint=checkpoint, save=save
+                ),
+                resources,
+                watch,
+            )
+        finally:
+            recorder.progress.stop()
+    finally:
+        dispatch.disconnect()
+    recorder.note()
+    recorder.say()
+    return done
+
+
+@dataclass(frozen=True)
+class Started:
+    """When a run began, by both clocks, and with which code."""
+
+    at: datetime
+    clock: float
+    commit: str | None
+
+
+class RunRecorder:
+    """Keeps what packs bring: rows and networks, the manifest, what is shown."""
+
+    def __init__(
+        self, request: SweepRequest, queue: WorkQueue, resources: "Resources", console: Console, started: Started
+    ):
+        self.request, self.queue, self.resources = request, queue, resources
+        self.console, self.started = console, started
+        self.progress = Progress(
+            queue.num_trials, queue.num_done, console, queue.num_packs, queue.work, rows_so_far(request.store)
+        )
+        self.before = request.store.read_manifest()
+        self.checksums: dict[str, list[str]] = {}
+        self.steps = Counter(done=0, saved=0)
+
+    def store(self, pack: Pack, result: PackResult) -> None:
+        """Write a pack's result, then tell everybody who waits for it."""
+        store = self.request.store
+        store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models, result.weights)
+        store.delete_checkpoint(pack.pack_id)
+        self.queue.add_rows(result.rows)
+        for name, checksum in result.data_checksums.items():
+            self.checksums.setdefault(name, []).append(checksum)
+        self.steps.update(done=result.member_steps, saved=result.saved_member_steps)
+        self.progress.pack_finished(pack, result.rows)
+        self.note()
+        for text in result.notes:
+            self.console.print(f"note: {text}", soft_wrap=True)
+        if self.resources.on_gpu and self.progress.num_packs == 1 and result.rows[0]["device"] == "cpu":
+            self.console.print(
+                "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
+            )
+        result.release()
+
+    def note(self) -> None:
+        """Write the manifest as of now."""
+        progress = self.progress
+        counts = {"asked": self.queue.num_done + self.queue.num_trials, "run": progress.num_trials}
+        about = describe_run(
+            sweep=self.request.sweep.name,
+            question=self.request.sweep.question,
+            command=self.request.command,
+            started=self.started.at.isoformat(timespec="seconds"),
+            commit=self.started.commit,
+            seconds=time.monotonic() - self.started.clock,
+            resources=asdict(self.resources),
+            counts=counts | {"failed": progress.num_failed},
+            member_steps=self.steps,
+        )
+        self.request.store.write_manifest(merge(self.before, about, self.checksums))
+
+    def say(self) -> None:
+        """The last line of a run, and what early stopping saved."""
+        self.console.print(self.progress.counts())
+        if saved := self.steps["saved"]:
+            share = 100 * saved / self.steps.total()
+            self.console.print(f"early stopping saved {saved:,} member-steps, {share:.0f} % of all")
+
+
+def share_images(request: SweepRequest) -> "Callable[[Pack], Shared]":
+    """A pack to its images, which are made once, beside the driver, and lie once in every node's memory."""
+    from mdlray import dispatch
+
+    shared: dict[str, Shared] = {}
+    # Not `asked`, which holds all trials: this is sent to another process.
+    config = (request.sweep.name, request.definitions, request.data, request.background_images)
+
+    def images_of(pack: Pack) -> "Shared":
+        first = pack.members[0]
+        if first.images_key not in shared:
+            shared[first.images_key] = dispatch.share(lambda: prepare_images(first, *config))
+        return shared[first.images_key]
+
+    return images_of
+
+
+def prepare_images(spec: TrialSpec, sweep: str, definitions: str, data: Path, background_images: Path | None) -> Images:
+    """The images of a trial, for all packs that see the same."""
+    define(definitions, f"sweep {sweep}")
+    return load_images(spec.data, spec.seeds.randomization, data, background_images)
+
+
+def packs_per_gpu(
+    packs: Sequence[Pack], resources: "Resources", config: "WorkerConfig", images_of: "Callable[[Pack], Shared]"
+) -> int:
+    """As many as the largest pack leaves room for on every kind of GPU, as measured there; 1 where there is no CUDA."""
+    from mdlray import dispatch
+    from mdlray.worker import run_pack as worker
+
+    largest = max(packs, key=lambda pack: sum(map(work, pack.members)))
+    images = images_of(largest)
+    fitting = dispatch.on_each_kind_of_gpu(lambda: worker.count_packs_on_gpu(largest, config, images))
+    # No more than there are packs: two on one GPU while another idles is no gain.
+    return min([-(-len(packs) // resources.num_parallel), *fitting.values()]) if fitting else 1
+
+
+def rows_so_far(store: Store) -> list[Mapping[str, Any]]:
+    """What the display of the front needs of the rows there are."""
+    if not store.has_results():
+        return []
+    rows: list[Any] = store.read_trials()[list(SHOWN)].to_dict("records")
+    return rows

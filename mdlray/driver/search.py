@@ -1,0 +1,248 @@
+"""A space → trials, by Optuna: asked in batches, handed out as packs, told in the order of the trials.
+
+Two objectives: validation accuracy up, log10(compressed bytes) down; a trial without both is told as FAIL. Each stratum
+(data set and level of randomization) is a study of its own, because fronts of different tasks cannot be compared.
+
+**The same seed gives the same trials, for any number of workers and through any interruption**: a batch is asked when
+the one before is told, every trial is asked with a sampler seeded by (seed, stratum, trial number), and batches do not
+depend on who is idle. So an unfinished batch needs no memory: it is asked again, and what has a row is not run again.
+
+The studies lie in one Optuna journal, which optuna-dashboard opens. Only told trials are in it, a whole batch at once:
+none is ever left RUNNING. It is a list of lines in memory (`journal_bytes`), and the store keeps it like every file.
+
+References: Ozaki et al. 2022 (multi-objective TPE), Deb et al. 2002 (NSGA-II), Ginsbourger et al. 2010 (constant liar).
+"""
+
+import hashlib
+import json
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from mdlray.planning import Pack, Sweep, missing_packs, plan_packs, space_of
+from mdlray.planning.space import Fields
+from mdlray.spec import TrialSpec, replace_fields
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    # The population of 50 that Optuna starts with is no better than chance within 200 trials.
+    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
+    # Conditional parameters are outside its model: it draws them at random.
+    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+"""A name to a sampler with that seed; `optuna` means the first."""
+
+DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
+METRICS = ["validation_accuracy", "log10_bytes"]
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def sampler_name(name: str) -> str:
+    """The name in SAMPLERS that the user means; ValueError lists them."""
+    name = "tpe" if name == "optuna" else name
+    if name not in SAMPLERS:
+        raise ValueError(f"--search is {name!r}; known are: optuna (= tpe), {', '.join(SAMPLERS)}.")
+    return name
+
+
+def values_of(row: Mapping[str, Any]) -> list[float] | None:
+    """The two objectives of a row, or None where one is missing or not finite."""
+    accuracy, size = row["validation_accuracy"], row["compressed_bytes"]
+    if row["status"] == "failed" or not _finite(accuracy) or not _finite(size) or size <= 0:
+        return None
+    return [float(accuracy), math.log10(size)]
+
+
+@dataclass
+class Stratum:
+    """One study: what it was told, and the batch it waits for."""
+
+    fields: Fields
+    num_trials: int
+    told: optuna.Study
+    """In the journal; whole batches only."""
+    request: optuna.Study
+    """The same in memory, and the batch that is not told yet."""
+    num_told: int
+    batch: dict[int, TrialSpec] = field(default_factory=dict)
+    """Trial number → trial."""
+
+    @property
+    def num_left(self) -> int:
+        """Trials that are not told yet; none where a larger budget of before has told more than this one asks for."""
+        return max(0, self.num_trials - self.num_told)
+
+
+class Search:
+    """The search of a sweep: `packs` says what can run now, `add_rows` takes what came out."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        *,
+        sampler: str = "tpe",
+        seed: int = 0,
+        num_trials: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        settle: Callable[[TrialSpec], TrialSpec] = lambda spec: spec,
+        networks_per_pack: int,
+        rows: Iterable[Mapping[str, Any]] = (),
+        journal: bytes | None = None,
+        version: str = "",
+    ):
+        """`changes` hold for every trial, `settle` gives it its seeds and photographs; `rows` are those there are.
+
+        `version` stands for the sweep's definition: another one starts a new study, which finds the old rows.
+        """
+        self.sweep, self.space, self.seed = sweep, space_of(sweep), seed
+        self.sampler = sampler_name(sampler)
+        self.settle = settle
+        self.networks_per_pack = networks_per_pack
+        self.rows = {row["trial_id"]: row for row in rows}
+        self.journal = Journal(journal or b"")
+        merged = [{**fields, **(changes or {})} for fields in self.space.strata]
+        strata = list({json.dumps(fields, sort_keys=True): fields for fields in merged}.values())
+        self.num_trials = num_trials or self.space.num_trials
+        storage = JournalStorage(self.journal)
+        self.strata = [
+            self._stratum(fields, _share(self.num_trials, index, len(strata)), version, storage)
+            for index, fields in enumerate(strata)
+        ]
+
+    def packs(self) -> list[Pack] | None:
+        """Packs that can start and have not been given out before; None when every trial has been told."""
+        ready = [pack for stratum in self.strata for pack in self._advance(stratum)]
+        return ready if ready or any(stratum.batch for stratum in self.strata) else None
+
+    def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take the rows of a pack, and tell the batches that are now complete."""
+        self.rows |= {row["trial_id"]: row for row in rows}
+        for stratum in self.strata:
+            self._tell_if_complete(stratum)
+
+    @property
+    def num_told(self) -> int:
+        """Trials that the journal holds of this search; it grows by whole batches."""
+        return sum(stratum.num_told for stratum in self.strata)
+
+    @property
+    def num_left(self) -> int:
+        """Trials that are not told yet; one stratum's surplus is not the other's."""
+        return sum(stratum.num_left for stratum in self.strata)
+
+    def samples(self) -> list[TrialSpec]:
+        """One trial per stratum, none of them a proposal: what the data will be."""
+        return [self.settle(replace_fields(self.sweep.base, stratum.fields)) for stratum in self.strata]
+
+    def trial_ids(self) -> set[str]:
+        """The trials of the journal."""
+        trials = [trial for stratum in self.strata for trial in stratum.told.get_trials(deepcopy=False)]
+        return {trial.user_attrs["trial_id"] for trial in trials}
+
+    def journal_bytes(self) -> bytes:
+        """The studies as an Optuna journal file."""
+        return self.journal.content()
+
+    def _stratum(self, fields: Fields, num_trials: int, version: str, storage: JournalStorage) -> Stratum:
+        data = [str(value) for value in fields.values()]
+        name = " ".join([self.sweep.name, self.sampler, f"seed={self.seed}", *data, version]).strip()
+        told = optuna.create_study(study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True)
+        if not told.trials:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                told.set_metric_names(METRICS)
+        request = optuna.create_study(directions=DIRECTIONS)
+        request.add_trials(told.get_trials(deepcopy=False))
+        return Stratum(fields, num_trials, told, request, len(request.get_trials(deepcopy=False)))
+
+    def _advance(self, stratum: Stratum) -> list[Pack]:
+        """Ask batches until one has something to run; nothing while one is out or when the budget is spent."""
+        while not stratum.batch and self._ask_batch(stratum):
+            batch = list({spec.trial_id: spec for spec in stratum.batch.values()}.values())
+            known = {spec.trial_id: "ok" for spec in batch if spec.trial_id in self.rows}
+            packs = plan_packs(self.sweep.name, batch, self.networks_per_pack)
+            if left := missing_packs(packs, known, retry_failed=False):
+                return left
+            self._tell_if_complete(stratum)
+        return []
+
+    def _ask_batch(self, stratum: Stratum) -> bool:
+        first = stratum.num_told
+        last = min(first + self.space.trials_per_batch, stratum.num_trials)
+        for number in range(first, last):
+            if number < len(self.space.first_points):
+                stratum.request.enqueue_trial(dict(self.space.first_points[number]))
+            stratum.request.sampler = SAMPLERS[self.sampler](_seed(self.seed, stratum.fields, number))
+            trial = stratum.request.ask()
+            fields = {**self.space.suggest(trial), **stratum.fields}
+            try:
+                spec = self.settle(replace_fields(self.sweep.base, fields))
+            except ValueError as error:
+                raise ValueError(f"the space of {self.sweep.name} suggests {trial.params}: {error}") from error
+            trial.set_user_attr("trial_id", spec.trial_id)
+            stratum.batch[trial.number] = spec
+        return first < last
+
+    def _tell_if_complete(self, stratum: Stratum) -> None:
+        batch = stratum.batch
+        if not batch or any(spec.trial_id not in self.rows for spec in batch.values()):
+            return
+        for number, spec in batch.items():
+            values = values_of(self.rows[spec.trial_id])
+            stratum.request.tell(number, values, state=TrialState.COMPLETE if values else TrialState.FAIL)
+        for trial in stratum.request.get_trials(deepcopy=False)[min(batch) :]:
+            stratum.told.add_trial(trial)
+        stratum.num_told += len(batch)
+        batch.clear()
+
+
+class Journal(BaseJournalBackend):
+    """An Optuna journal as a list of lines: the store writes it whole, wherever the results are."""
+
+    def __init__(self, content: bytes = b""):
+        self.lines = content.decode().splitlines()
+        for number, line in enumerate(self.lines, start=1):
+            try:
+                json.loads(line)
+            except ValueError as error:
+                raise ValueError(
+                    f"optuna.journal is damaged in line {number}; delete the file and run the same command again: the "
+                    "search is then asked anew and finds the rows there are, nothing is trained twice."
+                ) from error
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        """Entries from that number on."""
+        return (json.loads(line) for line in self.lines[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries at the end."""
+        self.lines += [json.dumps(log, separators=(",", ":")) for log in logs]
+
+    def content(self) -> bytes:
+        """The journal's file."""
+        return "".join(f"{line}\n" for line in self.lines).encode()
+
+
+def _share(total: int, index: int, count: int) -> int:
+    """The first strata get what does not divide evenly."""
+    return total // count + (index < total % count)
+
+
+def _seed(seed: int, stratum: Fields, number: int) -> int:
+    text = json.dumps([seed, stratum, number], sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

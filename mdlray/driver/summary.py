@@ -1,0 +1,166 @@
+"""What the command says before and after a run, in a terminal: the plan, the fronts, the failures.
+
+Fronts are means over repetitions (`mdlray.results.derived.front`); the estimate of a plan goes by
+the wall seconds of the trials that are already in the folder, per epoch and hidden unit.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.table import Table
+
+from mdlray.driver.progress import duration
+from mdlray.planning import Pack, work
+from mdlray.results.derived.front import groups
+from mdlray.spec import TrialSpec, to_dict
+
+if TYPE_CHECKING:
+    from mdlray.driver.search import Search
+
+FRONT_SHOWN = 12
+FAILURES_SHOWN = 10
+
+
+def front_tables(front: pd.DataFrame) -> Iterator[Table]:
+    """The front of each group, at most `FRONT_SHOWN` points of it.
+
+    Groups with nothing but random labels are left out: their validation accuracy is chance, and so is their front.
+    """
+    meaningful = front[front["on_front"] & (front["label_randomization_fraction"] < 1)]
+    for cells in groups(meaningful):
+        points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
+        first = points[0]
+        about = [f"front on {first['dataset']}"]
+        if first["student_round"] > 0:
+            about.append("students")
+        if first["label_randomization_fraction"]:
+            about.append(f"{100 * first['label_randomization_fraction']:.4g} % random labels")
+        if first["pixel_randomization"] != "none":
+            about.append(f"{first['pixel_randomization']} pixels")
+        table = Table(title=", ".join(about), title_justify="left")
+        for heading in ("bytes", "val. %", "test %", "pruned %", "trials"):
+            table.add_column(heading, justify="right")
+        for heading in ("network", "method"):
+            table.add_column(heading)
+        for point in points:
+            penalty = "" if point["regularizer"] == "none" else f" {point['regularizer']}"
+            table.add_row(
+                f"{point['compressed_bytes_mean']:,.0f}",
+                f"{100 * point['validation_accuracy_mean']:.2f}",
+                f"{100 * point['test_accuracy_mean']:.2f}",
+                f"{100 * point['pruning_ratio']:.1f}",
+                f"{point['num_trials']}",
+                point["architecture"],
+                f"{point['method']}{penalty}",
+            )
+        yield table
+
+
+def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
+    """One line per failed trial, the first `FAILURES_SHOWN`."""
+    for row in failed.head(FAILURES_SHOWN).to_dict("records"):
+        reason = str(row["error"]).strip().splitlines()[-1]
+        name = " ".join(str(row[key]) for key in ("trial_id", "dataset", "architecture", "method", "pruning_ratio"))
+        yield f"  {name}: {reason}"
+    if len(failed) > FAILURES_SHOWN:
+        yield f"  and {len(failed) - FAILURES_SHOWN} more; the column `error` of trials.parquet has them all"
+
+
+def plan_summary(
+    folder: Path | str,
+    trials: Sequence[TrialSpec],
+    packs: Sequence[Pack],
+    left: Sequence[Pack],
+    status: Mapping[str, str],
+    done: pd.DataFrame | None,
+    gpus: int | None,
+) -> Iterator[Table | str]:
+    """Counts, the axes and their values, and about how long the rest takes."""
+    num_left = sum(len(pack.members) for pack in left)
+    num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
+    # Failed trials that are to be retried are missing as well.
+    not_done = {spec.trial_id for pack in left for spec in pack.members}
+    num_done = sum(spec.trial_id not in not_done and status.get(spec.trial_id) != "failed" for spec in trials)
+    table = Table(title=f"plan of {_last_name(folder)}", title_justify="left")
+    for heading in ("trials", "done", "failed", "missing", "packs", "missing packs"):
+        table.add_column(heading, justify="right")
+    counts = (len(trials), num_done, num_failed, num_left, len(packs), len(left))
+    table.add_row(*(f"{count:,}" for count in counts))
+    yield table
+    for axis, values in axis_values(trials).items():
+        yield f"  {axis}: {', '.join(map(str, values))}"
+    seconds = estimate_seconds(trials, left, done)
+    workers = gpus or os.cpu_count() or 1
+    if seconds is None:
+        first = len(packs[0].members) if packs else 1
+        yield f"no estimate of the time before some trials are done in {folder}; try --trials {first}"
+    else:
+        kind = "GPUs" if gpus else "CPUs"
+        yield f"about {duration(seconds / workers)} on {workers} {kind}, going by the finished trials in {folder}"
+
+
+def search_summary(
+    folder: Path | str, search: "Search", done: pd.DataFrame | None, gpus: int | None
+) -> Iterator[Table | str]:
+    """Per stratum what was told and what is left, and about how long the rest takes."""
+    table = Table(title=f"plan of {_last_name(folder)}, seed {search.seed}", title_justify="left")
+    for heading in ("stratum", "trials", "told", "missing"):
+        table.add_column(heading, justify="left" if heading == "stratum" else "right")
+    for stratum in search.strata:
+        name = ", ".join(str(value) for value in stratum.fields.values()) or "all"
+        counts = (stratum.num_trials, stratum.num_told, stratum.num_left)
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    yield table
+    yield f"asked in batches of {search.space.trials_per_batch} per stratum; a batch is told when all of it is done"
+    if done is None or done.empty:
+        yield f"no estimate of the time before some trials are done in {folder}"
+        return
+    workers = gpus or os.cpu_count() or 1
+    seconds = float(done["wall_seconds"].mean()) * search.num_left / workers
+    kind = "GPUs" if gpus else "CPUs"
+    yield f"about {duration(seconds)} on {workers} {kind}, going by the finished trials in {folder}"
+
+
+def axis_values(trials: Sequence[TrialSpec]) -> dict[str, list[object]]:
+    """The fields in which the trials differ, and their values in order of appearance."""
+    values: dict[str, dict[object, None]] = {}
+    for spec in trials:
+        for part, fields in to_dict(spec).items():
+            for name, value in fields.items():
+                values.setdefault(f"{part}.{name}", {})[tuple(value) if isinstance(value, list) else value] = None
+    return {name: list(found) for name, found in values.items() if len(found) > 1}
+
+
+def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd.DataFrame | None) -> float | None:
+    """Seconds of one worker for the packs that are left, by the rows there are; None without any."""
+    if done is None:
+        return None
+    request = {spec.trial_id: spec for spec in trials}
+    known = done[(done["status"] == "ok") & done["trial_id"].isin(list(request))]
+    if known.empty:
+        return None
+    specs = known["trial_id"].map(request)
+    times = pd.DataFrame({"kind": specs.map(_kind), "effort": specs.map(work), "seconds": known["wall_seconds"]})
+    sums = times.groupby("kind").sum().astype("float64")
+    per_effort = dict(sums["seconds"] / sums["effort"])
+    usual = float(sums["seconds"].sum() / sums["effort"].sum())
+    missing = (spec for pack in left for spec in pack.members)
+    return float(sum(work(spec) * per_effort.get(_kind(spec), usual) for spec in missing))
+
+
+def _kind(spec: TrialSpec) -> str:
+    """Networks whose durations compare: an epoch of a convolution takes a hundred times that of a hidden layer."""
+    return f"{spec.model.family} {'student' if spec.student.round else ''}"
+
+
+def _last_name(folder: Path | str) -> str:
+    return os.path.basename(str(folder).partition("?")[0])
+
+
+def _thin_out(cells: pd.DataFrame) -> pd.DataFrame:
+    if len(cells) <= FRONT_SHOWN:
+        return cells
+    return cells.iloc[[round(i * (len(cells) - 1) / (FRONT_SHOWN - 1)) for i in range(FRONT_SHOWN)]]

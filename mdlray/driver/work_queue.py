@@ -1,0 +1,140 @@
+"""What was asked → what is left: the packs of a grid without rows, or a search that asks as it goes."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, work
+from mdlray.results import Store
+from mdlray.spec import TrialSpec, replace_fields
+
+if TYPE_CHECKING:
+    from mdlray.dispatch import Resources
+    from mdlray.driver.search import Search
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """How a search was asked for."""
+
+    sampler: str
+    seed: int
+    num_trials: int | None
+    changes: Mapping[str, Any]
+    background_images: str | None
+    """Digest of the photographs."""
+    version: str
+    """Of the sweep's text: another one begins a new study."""
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """What the command line asks for: the trials of a grid, or a search."""
+
+    sweep: Sweep
+    trials: list[TrialSpec]
+    search: SearchRequest | None
+    store: Store
+    data: Path
+    background_images: Path | None
+    definitions: str
+    """Text of the sweep's file: workers run it too, since it may add members to the registries."""
+    retry_failed: bool
+    command: str
+    """To be typed again."""
+
+
+@dataclass(frozen=True)
+class WorkQueue:
+    """What is left, to be handed out; a search finds out as it goes."""
+
+    more: Callable[[], Sequence[Pack] | None]
+    """Packs that may start now and were not given out before; None when there will never be more."""
+    add_rows: Callable[[Iterable[Mapping[str, Any]]], None]
+    """To be told the rows of every pack."""
+    samples: Sequence[TrialSpec]
+    """Trials that have all the names and data of those that are left."""
+    num_trials: int
+    num_done: int
+    num_packs: int | None = None
+    work: float | None = None
+
+
+def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
+    """The packs of a grid that have no rows."""
+    status = request.store.status_by_trial()
+    packs = plan_grid(request.sweep, request.trials, on_gpu=resources.on_gpu, num_parallel=resources.num_parallel)
+    left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
+    trials = [spec for pack in left for spec in pack.members]
+    not_given_out = [left]
+    return WorkQueue(
+        more=lambda: not_given_out.pop() if not_given_out else None,
+        add_rows=lambda rows: None,
+        samples=trials,
+        num_trials=len(trials),
+        num_done=len(request.trials) - len(trials),
+        num_packs=len(left),
+        work=sum(map(work, trials)),
+    )
+
+
+def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
+    """A search that goes on where its journal ends, and writes the journal whenever a batch is told."""
+    from mdlray.driver.checks import check_names
+
+    sweep = request.sweep
+    # Not fewer where there are many workers: the packs of a search must not depend on who is there.
+    limit = sweep.networks_per_pack if resources.on_gpu else sweep.networks_per_pack_cpu
+    search = open_search(request, limit)
+    written = search.num_told
+
+    def keep_journal() -> None:
+        nonlocal written
+        if search.num_told > written:
+            request.store.write_journal(search.journal_bytes())
+            written = search.num_told
+
+    def more() -> Sequence[Pack] | None:
+        packs = search.packs()
+        keep_journal()
+        check_names([spec for pack in packs or () for spec in pack.members])
+        return packs
+
+    def add_rows(rows: Iterable[Mapping[str, Any]]) -> None:
+        search.add_rows(rows)
+        keep_journal()
+
+    return WorkQueue(more, add_rows, search.samples(), search.num_left, written)
+
+
+def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
+    """The search as its journal and the stored rows have it."""
+    from mdlray.driver.search import Search
+
+    how, store = request.search, request.store
+    assert how is not None
+    columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
+    rows: list[Any] = store.read_trials()[columns].to_dict("records") if store.has_results() else []
+    if not request.sweep.halving:
+        rows = [row for row in rows if row["status"] != "stopped"]
+    return Search(
+        request.sweep,
+        sampler=how.sampler,
+        seed=how.seed,
+        num_trials=how.num_trials,
+        changes=how.changes,
+        settle=lambda spec: settle(spec, how.seed, how.background_images),
+        networks_per_pack=networks_per_pack,
+        rows=rows,
+        journal=store.read_journal(),
+        version=how.version,
+    )
+
+
+def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSpec:
+    """The trial with `--seed` and the photographs of `--background-images`."""
+    spec = replace_seeds(spec, seed)
+    if background_images and spec.data.dataset.endswith("_background_images"):
+        spec = replace_fields(spec, {"data.backgrounds": background_images})
+    return spec

@@ -1,0 +1,41 @@
+"""A question and its way to packs: a sweep's file -> `Sweep` -> `TrialSpec`s -> `Pack`s, minus what is done.
+
+A sweep's file needs `Sweep`, `vary`, `cross`, `vary_seeds` and, for a search, `usual_space`.
+"""
+
+from mdlray.planning.packs import Pack, missing_packs, missing_trials, plan_grid, plan_packs, work
+from mdlray.planning.space import LossySpace, Space, usual_space
+from mdlray.planning.sweep import (
+    Grid,
+    Halving,
+    Option,
+    Sweep,
+    cross,
+    expand,
+    replace_seeds,
+    space_of,
+    vary,
+    vary_seeds,
+)
+
+__all__ = [
+    "Grid",
+    "Halving",
+    "LossySpace",
+    "Option",
+    "Pack",
+    "Space",
+    "Sweep",
+    "cross",
+    "expand",
+    "missing_packs",
+    "missing_trials",
+    "plan_grid",
+    "plan_packs",
+    "replace_seeds",
+    "space_of",
+    "usual_space",
+    "vary",
+    "vary_seeds",
+    "work",
+]

@@ -1,0 +1,139 @@
+"""A sweep as a value: axes -> `TrialSpec`s.
+
+A grid is a mapping from an axis to its options; an option is the set of fields it changes, so that one axis may move
+several fields at once (`Mag-L1` = method and regularizer). The first axis varies slowest. A sweep is the union of its
+grids, without doubles.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mdlray.planning.space import Space, usual_space
+from mdlray.spec import TrialSpec, replace_fields, to_dict
+
+Option = Mapping[str, Any]
+Grid = Mapping[str, Sequence[Option]]
+
+_SEARCHED = ("model", "training", "compression", "student", "seeds")
+"""The parts of a trial that a search moves or holds fixed; what is left, the data, is a stratum."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving:
+    """Early stopping inside a pack: where members are compared, and who goes on (`mdlray.training.halving`)."""
+
+    rungs: tuple[float, ...] = (0.25, 0.5)
+    """Fractions of the epochs after which the members of a bracket are compared."""
+    keep: float = 0.5
+    """Fraction of a bracket that stays, at least one."""
+
+    def __post_init__(self) -> None:
+        if not self.rungs or any(not 0 < rung < 1 for rung in self.rungs):
+            raise ValueError(f"rungs is {self.rungs!r}, it must be fractions between 0 and 1, e.g. (0.25, 0.5).")
+        if not 0 < self.keep < 1:
+            raise ValueError(f"keep is {self.keep!r}, it must lie between 0 and 1, e.g. 0.5.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A question to many networks."""
+
+    name: str
+    question: str
+    """One line, shown by `--list`."""
+    base: TrialSpec
+    """Every field that no axis changes."""
+    grids: tuple[Grid, ...] = ()
+    """Empty for a sweep that is a search by nature."""
+    space: Space | None = None
+    """Where `--search` looks; without it, in `space_of` the sweep."""
+    quick: "Sweep | None" = None
+    """The same question in a minute on a CPU, on embedded data."""
+    networks_per_pack: int = 256
+    """At most this many networks are trained in a pack on a GPU, where only large products keep the device busy."""
+    networks_per_pack_cpu: int = 15
+    """The same on a CPU, where more than this gain nothing (`benchmarks/packing.py`)."""
+    halving: Halving | None = None
+    """Stop the worse members of a pack early; the default trains all to the end."""
+
+    def __post_init__(self) -> None:
+        grids_are_right = not isinstance(self.grids, Mapping) and all(
+            isinstance(grid, Mapping) and all(isinstance(option, Mapping) for axis in grid.values() for option in axis)
+            for grid in self.grids
+        )
+        if not grids_are_right:
+            raise ValueError(
+                f"sweep {self.name!r} has {self.grids!r:.200} as grids; they must be a tuple of mappings from an axis "
+                'to options, e.g. grids=({"ratio": vary("compression.pruning_ratio", 0.5, 0.9)},) with the comma.'
+            )
+        options = [option for grid in self.grids for axis in grid.values() for option in axis]
+        if self.halving and (self.base.student.round or any(option.get("student.round") for option in options)):
+            raise ValueError(
+                f"sweep {self.name!r} has halving and students; a network that is stopped early has no students. "
+                "Leave out halving, or the axis student.round."
+            )
+
+
+def vary(field: str, *values: Any) -> tuple[Option, ...]:
+    """The options of an axis that changes one field."""
+    return tuple({field: value} for value in values)
+
+
+def cross(*axes: Sequence[Option]) -> tuple[Option, ...]:
+    """One axis out of several: every combination of their options, the first varying slowest."""
+    return tuple({k: v for option in options for k, v in option.items()} for options in itertools.product(*axes))
+
+
+def vary_seeds(count: int) -> tuple[Option, ...]:
+    """Repetitions 0 .. count - 1 that differ in initial weights, data order and randomization together."""
+    names = ("seeds.initialization", "seeds.data_order", "seeds.randomization")
+    return tuple(dict.fromkeys(names, seed) for seed in range(count))
+
+
+def expand(
+    sweep: Sweep, *, changes: Mapping[str, Any] | None = None, seed: int = 0, num_trials: int | None = None
+) -> list[TrialSpec]:
+    """All trials of the sweep in order, without doubles, at most the first `num_trials`.
+
+    `changes` overrides fields of every trial (`{"data.dataset": "kmnist"}`), `seed` is added to every seed.
+    """
+    trials: dict[str, TrialSpec] = {}
+    for option in (option for grid in sweep.grids for option in cross(*grid.values())):
+        if len(trials) == num_trials:
+            break
+        spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}), seed)
+        trials.setdefault(spec.trial_id, spec)
+    return list(trials.values())
+
+
+def replace_seeds(spec: TrialSpec, added: int) -> TrialSpec:
+    """The trial with a number added to every seed."""
+    if not added:
+        return spec
+    return replace_fields(spec, {f"seeds.{name}": added + seed for name, seed in to_dict(spec.seeds).items()})
+
+
+def space_of(sweep: Sweep) -> Space:
+    """The sweep's own space, or the usual one with the data, methods and penalties of its grids.
+
+    ValueError where the grids ask what the usual space does not move in: other families of networks, students.
+    """
+    if sweep.space:
+        return sweep.space
+    trials = expand(sweep)
+    families = {spec.model.family for spec in trials} - {sweep.base.model.family}
+    if families or any(spec.student.round for spec in trials):
+        what = ", ".join(sorted(families)) or "students"
+        raise ValueError(
+            f"sweep {sweep.name!r} has {what} in its grids; a search covers {sweep.base.model.family} networks without "
+            "students only, unless the sweep has a space (see sweeps/convnet_grid.py). Give it one, or do not search."
+        )
+    strata = {replace(spec, **{part: getattr(sweep.base, part) for part in _SEARCHED}): None for spec in trials}
+    return usual_space(
+        methods=tuple(dict.fromkeys(spec.compression.method for spec in trials)),
+        regularizers=tuple(dict.fromkeys(spec.training.regularizer for spec in trials)),
+        depths=tuple(dict.fromkeys(len(spec.model.hidden_units) for spec in trials)),
+        strata=tuple({f"data.{name}": value for name, value in to_dict(spec.data).items()} for spec in strata),
+    )

@@ -1,0 +1,29 @@
+"""Rows of trials as files and tables: the schema, the store, the Pareto front; `load` is the way in for notebooks.
+
+df = load("results/compare_pruning")     # tidy, one row per trial, compacted or not
+df = load("s3://bucket/compare_pruning")
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mdlray.results.store import Store
+
+__all__ = ["Store", "load"]
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """The rows of a sweep, one per trial (columns: `mdlray.results.schema.TRIALS`), also while it is running.
+
+    Raises FileNotFoundError for a folder without results, ValueError for a damaged file, a newer row version, or
+    a bucket that refuses us, OSError for one that does not answer.
+    """
+    store = Store(folder)
+    if not store.has_results():
+        sweep = store.name.removesuffix("-quick")
+        raise FileNotFoundError(
+            f"there are no results in {store.folder}; `python -m mdlray.sweep {sweep}` makes some, "
+            "and `python -m mdlray.sweep --list` names the sweeps there are."
+        )
+    return store.read_trials()

@@ -1,0 +1,1 @@
+"""Tables that follow from finished trials; the driver makes them, without torch."""

@@ -1,0 +1,237 @@
+"""The files of one sweep: `Store` knows every path below `results/<sweep>/`, writes what a pack brought, reads tables.
+
+    parts/ {trials,curves,layers,weights}.parquet     rows, by pack and compacted (mdlray.results.parts)
+    models/<trial_id>.mdl                             the compressed networks
+    checkpoints/<pack_id>.pt                          packs that are half done
+    front.parquet manifest.json optuna.journal figures/ report.html
+
+Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
+before, during and after a compaction. Assumes one writer at a time (the driver). The place is a folder of this machine
+or a prefix in a bucket (mdlray.storage.storage).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from mdlray.results.conversion import to_frame, to_table
+from mdlray.results.parquet import parquet_bytes
+from mdlray.results.parts import FOLDER, SCHEMAS, Parts
+from mdlray.results.schema import FRONT
+from mdlray.storage.storage import Storage, open_storage
+
+FRONT_NAME, MANIFEST, JOURNAL, REPORT = "front.parquet", "manifest.json", "optuna.journal", "report.html"
+FIGURES, MODELS, CHECKPOINTS = "figures", "models", "checkpoints"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results of one sweep; `folder` is a Path, or the URI of a prefix in a bucket, and so are all paths below."""
+
+    folder: Path | str
+    storage: Storage = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        storage = open_storage(self.folder)
+        object.__setattr__(self, "storage", storage)
+        object.__setattr__(self, "folder", storage.address())
+
+    @property
+    def name(self) -> str:
+        """What the folder is called: the sweep, or the sweep with `-quick`."""
+        return self.storage.name
+
+    @property
+    def trials_path(self) -> Path | str:
+        """One row per trial, as of the last compaction."""
+        return self.storage.address("trials.parquet")
+
+    @property
+    def curves_path(self) -> Path | str:
+        """One row per trial and epoch, as of the last compaction."""
+        return self.storage.address("curves.parquet")
+
+    @property
+    def layers_path(self) -> Path | str:
+        """One row per trial and layer, as of the last compaction."""
+        return self.storage.address("layers.parquet")
+
+    @property
+    def weights_path(self) -> Path | str:
+        """One row per trial, layer and moment, as of the last compaction."""
+        return self.storage.address("weights.parquet")
+
+    @property
+    def front_path(self) -> Path | str:
+        """One row per cell, written by `write_front`."""
+        return self.storage.address(FRONT_NAME)
+
+    @property
+    def parts_folder(self) -> Path | str:
+        """Tables of packs that are not compacted yet."""
+        return self.storage.address(FOLDER)
+
+    @property
+    def models_folder(self) -> Path | str:
+        """The compressed networks."""
+        return self.storage.address(MODELS)
+
+    @property
+    def manifest_path(self) -> Path | str:
+        """What the sweep was made with, as JSON."""
+        return self.storage.address(MANIFEST)
+
+    @property
+    def figures_folder(self) -> Path | str:
+        """Figures and the tables behind them."""
+        return self.storage.address(FIGURES)
+
+    @property
+    def report_path(self) -> Path | str:
+        """The page that people look at."""
+        return self.storage.address(REPORT)
+
+    def model_path(self, trial_id: str) -> Path | str:
+        """Where the compressed network of this trial lies, or would; `mdlray.decode` takes it."""
+        return self.storage.address(_model(trial_id))
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Make the place and be its only writer.
+
+        ValueError if another driver is, or if the store refuses us; OSError if the place cannot be written. Here the
+        lock is the system's and ends with the process, in a bucket it is an object that is renewed.
+        """
+        return self.storage.writing()
+
+    def write_pack(
+        self,
+        pack_id: str,
+        rows: Sequence[Mapping[str, Any]],
+        curves: Sequence[Mapping[str, Any]],
+        layers: Sequence[Mapping[str, Any]],
+        models: Mapping[str, bytes],
+        weights: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Keep what a pack brought: models (trial id → file), curves, layers, weights, then its rows, which commit it.
+
+        Raises ValueError, before anything is written, for rows that do not fit the schemas, trials that come twice, and
+        curves, layers, weights or models of trials that have no row here.
+        """
+        given = {"curves": curves, "layers": layers, "weights": weights, "trials": rows}
+        tables = {kind: to_table(given[kind], schema) for kind, schema in SCHEMAS.items()}
+        named = {kind: table["trial_id"].to_pylist() for kind, table in tables.items()} | {"models": list(models)}
+        ids = named["trials"]
+        if not ids or len(set(ids)) < len(ids):
+            raise ValueError(f"pack {pack_id} must bring at least one row, and one per trial; it brings {sorted(ids)}.")
+        for what, trial_ids in named.items():
+            if stray := sorted(set(trial_ids) - set(ids)):
+                raise ValueError(f"pack {pack_id} brings {what} of trial {stray[0]}, but no row of it.")
+        name = _plain_name(pack_id)
+        self.storage.write({_model(trial_id): content for trial_id, content in models.items()})
+        self._parts.write(name, tables)
+
+    def compact(self) -> None:
+        """Merge the parts into one file per table, then delete them; whoever kills this loses nothing."""
+        self._parts.compact()
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what a killed writer left: unfinished files, and other tables whose rows never came."""
+        self._parts.clean()
+        # The report is no writer of tables: it may be at work on its page just now.
+        self.storage.clean("", spare=[REPORT])
+        self.storage.clean(MODELS)
+
+    def has_results(self) -> bool:
+        """Whether there is a row to read."""
+        return self._parts.exist()
+
+    def status_by_trial(self) -> dict[str, str]:
+        """Trial id → "ok", "stopped" or "failed", for every trial that has a row; reads two columns only."""
+        return self._parts.status_by_trial()
+
+    def read_trials(self) -> pd.DataFrame:
+        """One row per trial, in an order that compaction does not change; columns as in TRIALS."""
+        return to_frame(self._parts.merged("trials"))
+
+    def read_curves(self) -> pd.DataFrame:
+        """One row per trial and epoch; columns as in CURVES."""
+        return to_frame(self._parts.merged("curves"))
+
+    def read_layers(self) -> pd.DataFrame:
+        """One row per trial and layer; columns as in LAYERS."""
+        return to_frame(self._parts.merged("layers"))
+
+    def read_weights(self) -> pd.DataFrame:
+        """Histograms, one row per trial, layer and moment; columns as in WEIGHTS. Empty for folders of older sweeps."""
+        return to_frame(self._parts.merged("weights"))
+
+    def write_front(self, front: pd.DataFrame) -> None:
+        """Keep the table that `mdlray.results.derived.front.front_table` made."""
+        table = pa.Table.from_pandas(front, schema=FRONT, preserve_index=False)
+        self.storage.write({FRONT_NAME: parquet_bytes(table)})
+
+    def write_report(self, files: Mapping[str, bytes]) -> list[Path | str]:
+        """Keep figures and page (name below the folder → content); returns where they lie."""
+        self.storage.write(files)
+        return [self.storage.address(name) for name in files]
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Keep what the sweep was made with, as JSON."""
+        self.storage.write({MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
+
+    def read_manifest(self) -> dict[str, Any]:
+        """What `write_manifest` kept; empty where nothing was."""
+        manifest: dict[str, Any] = json.loads(self._read(MANIFEST) or b"{}")
+        return manifest
+
+    def write_journal(self, content: bytes) -> None:
+        """Keep the search's journal."""
+        self.storage.write({JOURNAL: content})
+
+    def read_journal(self) -> bytes | None:
+        """The search's journal, where there was a search."""
+        return self._read(JOURNAL)
+
+    def write_checkpoint(self, pack_id: str, content: bytes) -> None:
+        """Keep the state of a pack that is half done, instead of the one before."""
+        self.storage.write({_checkpoint(pack_id): content})
+
+    def read_checkpoint(self, pack_id: str) -> bytes | None:
+        """The last state of a pack that is half done, if it left one."""
+        return self._read(_checkpoint(pack_id))
+
+    def delete_checkpoint(self, pack_id: str) -> None:
+        """Forget the state of a pack; none is no error."""
+        self.storage.delete([_checkpoint(pack_id)])
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self.storage.read(name)
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.storage)
+
+
+def _model(trial_id: str) -> str:
+    return f"{MODELS}/{_plain_name(trial_id)}.mdl"
+
+
+def _checkpoint(pack_id: str) -> str:
+    return f"{CHECKPOINTS}/{_plain_name(pack_id)}.pt"
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError(f"{name!r} cannot name a file here; use letters, digits, '-' and '_'.")
+    return name

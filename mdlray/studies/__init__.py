@@ -1,0 +1,1 @@
+"""One folder per paper: its protocol, its printed numbers, its claims and the verdicts on them."""

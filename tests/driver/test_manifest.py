@@ -1,0 +1,31 @@
+"""What produced a folder."""
+
+import json
+
+from mdlray.driver.manifest import current_commit, describe_run, merge, package_version
+
+
+def run(**more: object) -> dict[str, object]:
+    known = {"sweep": "toy", "question": "?", "command": "python -m mdlray.sweep toy", "started": "2026-01-01T00:00:00"}
+    known |= {"commit": None, "seconds": 1.26, "resources": {"num_parallel": 2}, "counts": {"asked": 3}}
+    known |= {"member_steps": {"done": 10, "saved": 0}}
+    return describe_run(**(known | more))  # type: ignore[arg-type]
+
+
+def test_a_run_names_versions_and_machine() -> None:
+    described = json.loads(json.dumps(run()))
+    assert described["seconds"] == 1.3 and described["packages"]["torch"] and described["machine"]["num_cpus"]
+    assert package_version("no-such-package") is None
+
+
+def test_runs_and_checksums_add_up() -> None:
+    first = merge({}, run(), {"mnist": ["a", "a"]})
+    second = merge(first, run(seconds=2.0), {"mnist": ["a"], "kmnist": ["b"]})
+    third = merge(second, run(), {"mnist": ["c"]})
+    assert len(third["runs"]) == 3 and len(first["runs"]) == 1
+    assert third["data_checksums"] == {"mnist": ["a", "c"], "kmnist": ["b"]}
+
+
+def test_the_commit_is_a_hash_or_none() -> None:
+    commit = current_commit()
+    assert commit is None or len(commit.removesuffix("-dirty")) == 40

@@ -1,0 +1,81 @@
+"""What the command says about plans, fronts and failures."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from mdlray.driver.summary import axis_values, estimate_seconds, failure_lines, front_tables, plan_summary
+from mdlray.planning import Pack, plan_packs
+from mdlray.results import load
+from mdlray.results.derived.front import front_table
+from mdlray.spec import TrialSpec, replace_fields
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def text(renderable: object) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def trials(count: int) -> list[TrialSpec]:
+    return [
+        replace_fields(TrialSpec(), {"seeds.initialization": i, "training.num_epochs": 90 + i}) for i in range(count)
+    ]
+
+
+def rows(specs: list[TrialSpec]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "trial_id": [s.trial_id for s in specs],
+            "status": "ok",
+            "wall_seconds": [s.training.num_epochs / 10 for s in specs],
+        }
+    )
+
+
+def test_axes_are_the_fields_that_differ() -> None:
+    assert axis_values(trials(2)) == {"training.num_epochs": [90, 91], "seeds.initialization": [0, 1]}
+    assert axis_values(trials(1)) == {}
+
+
+def test_the_estimate_goes_by_effort() -> None:
+    specs = trials(6)
+    left = [Pack("toy", tuple(specs[4:]))]
+    assert estimate_seconds(specs, left, rows(specs[:4])) == pytest.approx((94 + 95) / 10)
+    assert estimate_seconds(specs, left, None) is None and estimate_seconds(specs, left, rows([])) is None
+
+
+def test_the_plan_counts_done_failed_and_missing() -> None:
+    specs = trials(4)
+    status = {specs[0].trial_id: "ok", specs[1].trial_id: "failed"}
+    packs = plan_packs("toy", specs, 2)
+    for left, counts in ((packs[2:], [4, 1, 1, 2, 4, 2]), (packs[1:], [4, 1, 1, 3, 4, 3])):
+        lines = list(plan_summary(Path("results/toy"), specs, packs, left, status, rows(specs[:1]), 8))
+        assert [int(word) for word in text(lines[0]).split() if word.isdigit()] == counts
+    assert "on 8 GPUs, going by the finished trials in results/toy" in lines[-1]
+
+
+def test_students_have_a_front_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "trials.parquet").write_bytes((ASSETS / "rows_v1.parquet").read_bytes())
+    frame = load(tmp_path)
+    student = frame[frame["status"] == "ok"].head(1).assign(student_round=3, cell_id="a student's")
+    network, students = front_tables(front_table(pd.concat([frame.head(1), student])))
+    assert "students" in text(students) and "students" not in text(network)
+
+
+def test_fronts_and_failures_of_archived_rows(tmp_path: Path) -> None:
+    folder = tmp_path / "archived"
+    folder.mkdir()
+    (folder / "trials.parquet").write_bytes((ASSETS / "rows_v1.parquet").read_bytes())
+    frame = load(folder)
+    tables = list(front_tables(front_table(frame)))
+    assert tables and "front on" in text(tables[0]) and "dense-" in text(tables[0])
+    failed = frame[frame["status"] == "failed"]
+    (line,) = failure_lines(failed)
+    assert failed["trial_id"].iloc[0] in line
+    assert "and 5 more" in list(failure_lines(pd.concat([failed] * 15)))[-1]
