@@ -198,8 +198,9 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
         console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {request.command}", soft_wrap=True)
         return EXIT_INTERRUPTED
     from mdlray.report import write_report
+    from mdlray.studies.registry import find_study
 
-    write_report(store.folder)
+    write_report(store.folder, study=find_study(request.sweep.study))
     for table in front_tables(front):
         console.print(table)
     console.print(f"tables: {store.trials_path}, {store.front_path}; picture: {store.report_path}", soft_wrap=True)

@@ -1,8 +1,8 @@
 """Which compression is best at equal bytes: pruning, hashing, a convolution, or a smaller network from the start?
 
 The protocol is that of Baktash, Natale and Viennot (2019), as `baktash_2019.protocol` has it: one hidden layer of 100
-or 30 units pruned by magnitude (L1 or L2 in training) or Optimal Brain Damage, MNIST and its three variants, their pruning
-ratios, 5 repetitions; HashedNets and convolutional networks; and what the paper's abstract promises and its text does
+or 30 units pruned by magnitude (L1 or L2 in training) or Optimal Brain Damage, MNIST and its three variants, their
+pruning ratios, 5 repetitions; HashedNets and convolutional networks; and what its abstract promises and its text does
 not show, dense networks of so few hidden units that they are as small as the pruned ones. Added to the paper: unpruned
 networks without penalty, pruned convolutional networks, random labels, and sizes in bytes of files that decode.
 """
@@ -51,6 +51,7 @@ PRUNED_CONVNETS = tuple(
 SWEEP = Sweep(
     name="compare_pruning",
     question="Which compression is best at equal bytes: pruning, hashing, a convolution, or fewer units?",
+    study="baktash_2019",
     base=BASE,
     # With --dataset mnist the first 215 trials are tables 1, 3 and 5 of the paper (100 units), the next 125 tables 2, 4
     # and 6 (30 units), then come small dense and Figure 6 (45), pruned convolutional (20) and the other families (60),

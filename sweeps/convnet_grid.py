@@ -36,6 +36,7 @@ CONVNET = replace_fields(BASE, convnet(8, 5, 1, 2))
 SWEEP = Sweep(
     name="convnet_grid",
     question="How accurate is one convolution, one max pool and one linear layer, at which size?",
+    study="baktash_2019",
     base=CONVNET,
     grids=(
         {

@@ -18,6 +18,7 @@ INFLATIONS = (2, 4, 8)
 SWEEP = Sweep(
     name="hashednet_vs_conv",
     question="Is a HashedNet better than a small convolutional network of as many weights?",
+    study="baktash_2019",
     base=BASE,
     # With --dataset mnist the first 40 trials are the paper's HashedNets, the next 40 the convolutional networks, then
     # come 30 units (40), other hashes (8) and inflation (30).

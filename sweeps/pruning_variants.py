@@ -16,6 +16,7 @@ OTHERS = (0.989, 0.988, 0.985, 0.97, 0.5, 0.0)
 SWEEP = Sweep(
     name="pruning_variants",
     question="Does what holds on MNIST hold where digits are rotated, or have noise or photographs behind them?",
+    study="baktash_2019",
     base=BASE,
     # With --dataset NAME the first 120 trials are the sparse end of that data set.
     grids=tuple(

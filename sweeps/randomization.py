@@ -11,10 +11,9 @@ are also trained on the 5,000 digits of `mnist5k`, where they can. A convolution
 networks that share weights.
 """
 
-from mdlray.plan import Sweep, cross, vary, vary_seeds
-from mdlray.protocol import BASE, QUICK_BASE, convnet
-
+from mdlray.planning import Sweep, cross, vary, vary_seeds
 from mdlray.spec import replace_fields
+from mdlray.studies.baktash_2019.protocol import BASE, QUICK_BASE, convnet
 
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 RATIOS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)

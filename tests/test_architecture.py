@@ -51,7 +51,7 @@ def test_every_dependency_names_its_room() -> None:
         assert named.strip() == "every room that counts" or {n.strip() for n in named.split(",")} <= rooms, line
 
 
-@pytest.mark.parametrize("module", ["mdlray", "mdlray.sweep", "mdlray.results", "mdlray.planning.plan"])
+@pytest.mark.parametrize("module", ["mdlray", "mdlray.sweep", "mdlray.results", "mdlray.planning"])
 def test_light_modules_stay_light(module: str) -> None:
     """Listing and planning answer at once: neither torch nor ray nor numba is imported for them."""
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'ray', 'optuna', 'numba'}} & set(sys.modules)))"

@@ -23,8 +23,8 @@ RAYS_OWN = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{warning}") for warning in RAYS_OWN]
 
 USES_OF_THE_CLOCK = {
-    "mdlray/run.py": "datetime.now(UTC)",  # in the manifest, for people
-    "mdlray/tables/holder.py": "datetime.now(UTC)",  # in the lock, for people
+    "mdlray/driver/run.py": "datetime.now(UTC)",  # in the manifest, for people
+    "mdlray/storage/lock_owner.py": "datetime.now(UTC)",  # in the lock, for people
 }
 
 

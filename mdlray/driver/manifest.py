@@ -19,6 +19,7 @@ def describe_run(
     *,
     sweep: str,
     question: str,
+    study: str,
     command: str,
     started: str,
     commit: str | None,
@@ -31,6 +32,7 @@ def describe_run(
     return {
         "sweep": sweep,
         "question": question,
+        "study": study,
         "command": command,
         "started": started,
         "seconds": round(seconds, 1),

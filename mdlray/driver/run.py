@@ -147,6 +147,7 @@ class RunRecorder:
         about = describe_run(
             sweep=self.request.sweep.name,
             question=self.request.sweep.question,
+            study=self.request.sweep.study,
             command=self.request.command,
             started=self.started.at.isoformat(timespec="seconds"),
             commit=self.started.commit,

@@ -49,6 +49,8 @@ class Sweep:
     """Empty for a sweep that is a search by nature."""
     space: Space | None = None
     """Where `--search` looks; without it, in `space_of` the sweep."""
+    study: str = ""
+    """A name in `mdlray.studies.registry.STUDIES`: the paper whose printed numbers and claims the report adds."""
     quick: "Sweep | None" = None
     """The same question in a minute on a CPU, on embedded data."""
     networks_per_pack: int = 256

@@ -14,7 +14,7 @@ from mdlray.planning import Sweep
 def sweep_folder() -> Path:
     """Where the sweeps are: `sweeps/` here, or beside the installed package."""
     here = Path("sweeps")
-    return here if here.is_dir() else Path(__file__).parent.parent / "sweeps"
+    return here if here.is_dir() else Path(__file__).parents[2] / "sweeps"
 
 
 def list_sweeps() -> list[Path]:

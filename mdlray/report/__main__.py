@@ -14,13 +14,17 @@ def main(
         list[str] | None,
         typer.Option("--with", help="Results of another sweep whose rows take part; may be given again."),
     ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="The study whose printed numbers take part (default: the sweep's own).")
+    ] = None,
 ) -> None:
     """Draw the figures of a sweep and write its report.html, from the rows it and those --with it have now."""
     # Only now: --help need not wait for matplotlib.
-    from mdlray.report import write_report
+    from mdlray.report import study_of, write_report
+    from mdlray.studies.registry import find_study
 
     try:
-        written = write_report(folder, others or [])
+        written = write_report(folder, others or [], find_study(study_of(folder) if study is None else study))
     except (OSError, ValueError) as reason:
         typer.echo(f"mdlray.report: {reason}", err=True)
         raise typer.Exit(2) from reason

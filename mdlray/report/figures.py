@@ -8,14 +8,14 @@ A point is a cell (mean over its seeds, bars of one standard deviation), a line 
 ratio only. Over bytes and weights, a panel is a task, and a series a way of pruning a network or a family of networks;
 where a series has too many settings for lines (convolutions, widths, a search), its line is its front, and the other
 cells are pale. Over edges, a panel is a task and an architecture that something was removed from. Ringed cells are on
-the front of their task (in bytes, so not among weights). Behind, dashed and pale: the printed accuracies of Baktash et
-al. 2019 with their standard deviation; they have no bytes, so they stand over edges removed only. Students are in none
-(`mdlray.report.students`).
+the front of their task (in bytes, so not among weights). Behind, dashed and pale: the printed accuracies of the
+sweep's study with their standard deviation; they have no bytes, so they stand over edges removed only. Students are in
+none (`mdlray.report.students`).
 
 Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -32,8 +32,8 @@ from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_ax
 from mdlray.report.series import METHOD_STYLES, method_label, series_labels
 from mdlray.report.series import lines as lines_of
 from mdlray.report.series import styles as styles_of
+from mdlray.report.study import PrintedCurve, Study
 from mdlray.results.derived.front import GROUP, pareto_mask
-from mdlray.studies.baktash_2019.published import METHOD_NAMES, published_accuracy, published_method
 
 TASK = sorted(GROUP, key=["label_randomization_fraction", "pixel_randomization", "split", "dataset"].index)
 """Columns that a panel over bytes or weights has one value of, in the order of the panels."""
@@ -73,7 +73,7 @@ def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
 
 
 def accuracy_vs_weights(front: pd.DataFrame) -> Picture:
-    """Accuracy over the number of weights that are not zero, or of buckets: as Figures 1 to 5 of the paper."""
+    """Accuracy over the number of weights that are not zero, or of buckets: ."""
     cells = _measured(front)
     # A network without any weight stands at one: the axis has no place for none.
     cells = cells.assign(label=series_labels(cells), x=cells["num_nonzero_mean"].astype("float64").clip(lower=1))
@@ -83,8 +83,8 @@ def accuracy_vs_weights(front: pd.DataFrame) -> Picture:
     )
 
 
-def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
-    """Accuracy over edges removed (as log of what remains), printed accuracies behind."""
+def accuracy_vs_edges_removed(front: pd.DataFrame, study: Study | None = None) -> Picture:
+    """Accuracy over edges removed (as log of what remains), and behind it the printed curves of the study."""
     cells = _measured(front)
     # A width that nothing was ever removed from would be a panel with a single point.
     cells = cells[cells["architecture"].isin(cells["architecture"][cells["method"] != "none"])]
@@ -94,7 +94,7 @@ def accuracy_vs_edges_removed(front: pd.DataFrame) -> Picture:
     def dress(axes: Axes, _: pd.DataFrame) -> None:
         edges_axis(axes)
 
-    return _draw(cells, PANEL, "Accuracy and edges removed", "edges removed (%)", dress, edges=True)
+    return _draw(cells, PANEL, "Accuracy and edges removed", "edges removed (%)", dress, edges=True, study=study)
 
 
 def _size_axis(axes: Axes, cells: pd.DataFrame) -> None:
@@ -114,6 +114,7 @@ def _draw(
     dress: Callable[[Axes, pd.DataFrame], None],
     *,
     edges: bool,
+    study: Study | None = None,
 ) -> Picture:
     panels = list(cells.groupby(panel)) if len(cells) else []
     styles = styles_of(cells["label"])
@@ -133,8 +134,8 @@ def _draw(
             axes = figure.add_subplot(num_rows, num_columns, number + 1)
             many_splits = cells["split"].nunique() > 1
             axes.set_title(panel_title(group.iloc[0], many_splits=many_splits, network="architecture" in panel))
-            if edges:
-                drawn |= _draw_published(axes, group, styles)
+            if study:
+                drawn |= _draw_printed(axes, study.printed_curves(group), styles)
             _draw_cells(axes, group, styles, with_fronts=not edges)
             dress(axes, group)
             if _shown(group) == "test":
@@ -143,7 +144,7 @@ def _draw(
                 axes.set_ylabel({"train": "training accuracy (%)", "test": "test accuracy (%)"}[_shown(group)])
             if number >= len(panels) - num_columns:
                 axes.set_xlabel(x_label)
-        _draw_legend(figure, cells, styles, drawn)
+        _draw_legend(figure, cells, styles, drawn, study.reference if study else "")
         return picture_of(figure)
 
 
@@ -181,38 +182,29 @@ def _shown(group: pd.DataFrame) -> str:
     return "train" if group["label_randomization_fraction"].iloc[0] > 0 else "test"
 
 
-def _draw_published(axes: Axes, group: pd.DataFrame, styles: Mapping[str, tuple[str, str]]) -> set[str]:
-    """The printed curves of this panel's task, where there are any; returns their labels."""
-    first = group.iloc[0]
-    if first["label_randomization_fraction"] != 0 or first["pixel_randomization"] != "none":
-        return set()
-    printed = published_accuracy()
-    printed = printed[(printed["dataset"] == first["dataset"]) & (printed["architecture"] == first["architecture"])]
-    ways = zip(group["method"], group["regularizer"], group["pruning_ratio"], strict=True)
-    wanted = {published_method(*way) for way in ways}
-    labels = set()
-    for name, curve in printed[printed["published_method"].isin(wanted)].groupby("published_method"):
-        label = METHOD_NAMES[str(name)]
-        x, color = (
-            log_remainder(curve["edges_removed_percent"].to_numpy()),
-            pale(styles.get(label, METHOD_STYLES[label])[0]),
-        )
-        mean = curve["published_accuracy_percent_mean"].to_numpy()
-        std = curve["published_accuracy_percent_std"].to_numpy()
-        axes.fill_between(x, mean - std, mean + std, color=color, alpha=0.35, linewidth=0, zorder=1)
-        axes.plot(x, mean, color=color, linestyle=(0, (4, 2)), linewidth=1.4, zorder=2)
-        labels.add(label)
-    return labels
+def _draw_printed(axes: Axes, curves: Sequence[PrintedCurve], styles: Mapping[str, tuple[str, str]]) -> set[str]:
+    """Curves of a paper, pale and dashed; returns their labels."""
+    for curve in curves:
+        x = log_remainder(curve.edges_removed_percent)
+        color = pale(styles.get(curve.label, METHOD_STYLES[curve.label])[0])
+        low, high = curve.mean - curve.std, curve.mean + curve.std
+        axes.fill_between(x, low, high, color=color, alpha=0.35, linewidth=0, zorder=1)
+        axes.plot(x, curve.mean, color=color, linestyle=(0, (4, 2)), linewidth=1.4, zorder=2)
+    return {curve.label for curve in curves}
 
 
 def _draw_legend(
-    figure: Figure, cells: pd.DataFrame, styles: Mapping[str, tuple[str, str]], published: Iterable[str]
+    figure: Figure,
+    cells: pd.DataFrame,
+    styles: Mapping[str, tuple[str, str]],
+    printed: Iterable[str],
+    reference: str,
 ) -> None:
     names = {"none": "none (not pruned)"}
     entries = [Line2D([], [], color=c, marker=m, markersize=5, label=names.get(k, k)) for k, (c, m) in styles.items()]
-    for label in sorted(published, key=list(METHOD_STYLES).index):
+    for label in sorted(printed, key=list(METHOD_STYLES).index):
         color = pale(METHOD_STYLES[label][0])
-        entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, Baktash et al. 2019"))
+        entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, {reference}"))
     if cells["on_front"].any():
         ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
         ring.set_label("on the front (validation)")

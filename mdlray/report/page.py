@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from mdlray.report.study import Section
+
 MOST_ROWS = 200
 """A table on the page shows at most so many rows, and says so; the files have them all."""
 
@@ -26,7 +28,8 @@ Column = tuple[str, Callable[[Mapping[str, Any]], str], bool]
 """Heading, text of a row, and whether it is a number."""
 
 
-def _percent(mean: str, std: str, factor: float = 100.0) -> Callable[[Mapping[str, Any]], str]:
+def percent(mean: str, std: str, factor: float = 100.0) -> Callable[[Mapping[str, Any]], str]:
+    """The text of a mean and its standard deviation, two columns of a row that are multiplied by `factor`."""
     return lambda row: _with_spread(factor * row[mean], factor * row[std], ".2f")
 
 
@@ -51,25 +54,9 @@ FRONT_COLUMNS: list[Column] = [
     ("edges removed (%)", lambda row: f"{100 * row['pruning_ratio']:.6g}", True),
     ("levels", lambda row: str(row["levels_per_layer"] or row["quantization_levels"]), True),
     ("bytes", lambda row: _with_spread(row["compressed_bytes_mean"], row["compressed_bytes_std"], ",.0f"), True),
-    ("validation accuracy (%)", _percent("validation_accuracy_mean", "validation_accuracy_std"), True),
-    ("test accuracy (%)", _percent("test_accuracy_mean", "test_accuracy_std"), True),
+    ("validation accuracy (%)", percent("validation_accuracy_mean", "validation_accuracy_std"), True),
+    ("test accuracy (%)", percent("test_accuracy_mean", "test_accuracy_std"), True),
     ("trials", lambda row: str(row["num_trials"]), True),
-]
-
-COMPARISON_COLUMNS: list[Column] = [
-    ("table", lambda row: str(row["table"]), True),
-    ("method", lambda row: row["published_method"], False),
-    ("network", lambda row: row["architecture"], False),
-    ("data set", lambda row: row["dataset"], False),
-    ("split", lambda row: row["split"], False),
-    ("edges removed (%)", lambda row: f"{row['edges_removed_percent']:g}", True),
-    ("here (%)", _percent("test_accuracy_percent_mean", "test_accuracy_percent_std", 1.0), True),
-    ("trials", lambda row: str(row["num_trials"]), True),
-    ("before quantization (%)", lambda row: _known(row["trained_test_accuracy_percent_mean"], ".2f"), True),
-    ("printed (%)", _percent("published_accuracy_percent_mean", "published_accuracy_percent_std", 1.0), True),
-    ("difference (points)", lambda row: _known(row["difference_percent"], "+.2f"), True),
-    ("at or above", lambda row: "yes" if row["at_or_above"] else "no", False),
-    ("bytes", lambda row: _known(row["compressed_bytes_mean"], ",.0f"), True),
 ]
 
 FAILED_COLUMNS: list[Column] = [
@@ -83,10 +70,8 @@ FAILED_COLUMNS: list[Column] = [
 ]
 
 
-def page(
-    *, title: str, question: str, summary: str, pictures: Mapping[str, bytes], tables: Sequence[tuple[str, str, str]]
-) -> str:
-    """The whole page: `pictures` are caption → PNG, `tables` are (heading, note, HTML of `table`); texts are plain."""
+def page(*, title: str, question: str, summary: str, pictures: Mapping[str, bytes], sections: Sequence[Section]) -> str:
+    """The whole page: `pictures` are caption → PNG, texts are plain."""
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -98,8 +83,8 @@ def page(
     for caption, png in pictures.items():
         data = base64.b64encode(png).decode("ascii")
         parts.append(f'<h2>{escape(caption)}</h2>\n<img alt="{escape(caption)}" src="data:image/png;base64,{data}">')
-    for heading, note, content in tables:
-        parts.append(f'<h2>{escape(heading)}</h2>\n<p class="note">{escape(note)}</p>\n{content}')
+    for part in sections:
+        parts.append(f'<h2>{escape(part.heading)}</h2>\n<p class="note">{escape(part.note)}</p>\n{part.content}')
     return "\n".join([*(part for part in parts if part), "</body>\n</html>\n"])
 
 
@@ -121,8 +106,9 @@ def table(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
 
 
 def _with_spread(mean: float, std: float, form: str) -> str:
-    return _known(mean, form) + ("" if pd.isna(std) else f" ± {std:{form}}")
+    return known(mean, form) + ("" if pd.isna(std) else f" ± {std:{form}}")
 
 
-def _known(value: float, form: str) -> str:
+def known(value: float, form: str) -> str:
+    """The number in this format, or a dash for one that is missing."""
     return "–" if pd.isna(value) else f"{value:{form}}"

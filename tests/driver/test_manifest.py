@@ -6,7 +6,13 @@ from mdlray.driver.manifest import current_commit, describe_run, merge, package_
 
 
 def run(**more: object) -> dict[str, object]:
-    known = {"sweep": "toy", "question": "?", "command": "python -m mdlray.sweep toy", "started": "2026-01-01T00:00:00"}
+    known = {
+        "sweep": "toy",
+        "question": "?",
+        "study": "",
+        "command": "python -m mdlray.sweep toy",
+        "started": "2026-01-01T00:00:00",
+    }
     known |= {"commit": None, "seconds": 1.26, "resources": {"num_parallel": 2}, "counts": {"asked": 3}}
     known |= {"member_steps": {"done": 10, "saved": 0}}
     return describe_run(**(known | more))  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from mdlray.results import Store
 from mdlray.results.pack_result import PackResult
 from mdlray.spec import DataSpec
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parents[1] / "assets"
 TINY = str(ASSETS / "tiny_sweep.py")
 RAYS_OWN = ("ResourceWarning", "FutureWarning", "DeprecationWarning", "pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.filterwarnings(f"ignore::{warning}") for warning in RAYS_OWN]
@@ -111,11 +111,11 @@ def test_a_search_through_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_stopped_trials_are_done_for_a_sweep_that_stops_and_missing_for_one_that_does_not(tmp_path: Path) -> None:
-    text = (ASSETS / "tiny_sweep.py").read_text().replace("learners_per_pack_cpu=2", "learners_per_pack_cpu=12")
+    text = (ASSETS / "tiny_sweep.py").read_text().replace("networks_per_pack_cpu=2", "networks_per_pack_cpu=12")
     whole, halving = tmp_path / "whole.py", tmp_path / "halving.py"
     whole.write_text(text)
     text = text.replace("import Sweep,", "import Halving, Sweep,")
-    halving.write_text(text.replace("learners_per_pack_cpu=12", "learners_per_pack_cpu=12,\n    halving=Halving()"))
+    halving.write_text(text.replace("networks_per_pack_cpu=12", "networks_per_pack_cpu=12,\n    halving=Halving()"))
     code, output = command(str(halving), "--gpus", "0", cwd=tmp_path)
     assert code == 0 and "early stopping saved" in output, output
     folder = tmp_path / "results" / "tiny_sweep"

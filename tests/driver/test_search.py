@@ -44,7 +44,7 @@ def row_of(spec: TrialSpec) -> Row:
 
 
 def search_for(sampler: str = "tpe", sweep: Sweep = SWEEP, **more: Any) -> Search:
-    return Search(sweep, **({"sampler": sampler, "learners_per_pack": 5} | more))
+    return Search(sweep, **({"sampler": sampler, "networks_per_pack": 5} | more))
 
 
 def run(search: Search, order: int = 0, stop_after: int | None = None) -> list[str]:

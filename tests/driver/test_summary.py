@@ -12,7 +12,7 @@ from mdlray.results import load
 from mdlray.results.derived.front import front_table
 from mdlray.spec import TrialSpec, replace_fields
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def text(renderable: object) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
 from mdlray.results.derived.front import front_table
+from mdlray.studies.registry import find_study
 
 
 @pytest.fixture(params=[accuracy_vs_bytes, accuracy_vs_weights, accuracy_vs_edges_removed])
@@ -60,9 +61,8 @@ def test_the_same_rows_give_the_same_files_and_leave_no_setting_behind(draw, mak
 
 def test_printed_curves_stand_behind_edges_of_the_same_task_only(make_row, as_trials):
     def ink(fields):
-        return (
-            accuracy_vs_edges_removed(front_table(as_trials([make_row(fields)]))).svg.decode().count("stroke-dasharray")
-        )
+        picture = accuracy_vs_edges_removed(front_table(as_trials([make_row(fields)])), find_study("baktash_2019"))
+        return picture.svg.decode().count("stroke-dasharray")
 
     # One dashed curve in the panel, one in the legend.
     assert ink({}) == 2

@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 import pandas as pd
 
 from mdlray.report.page import MOST_ROWS, page, table
+from mdlray.report.study import Section
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -35,7 +36,7 @@ def test_the_page_is_balanced_self_contained_and_escaped():
         question="a < b & c?",
         summary="<i>",
         pictures={'"quoted" <caption>': b"\x89PNG"},
-        tables=[("<h>", "<n>", table(pd.DataFrame({"x": ["<b>"]}), [("<x>", lambda row: row["x"], False)]))],
+        sections=[Section("<h>", "<n>", table(pd.DataFrame({"x": ["<b>"]}), [("<x>", lambda row: row["x"], False)]))],
     )
     seen = read(html)
     assert "script" not in seen.seen and "b" not in seen.seen and "i" not in seen.seen

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mdlray.report import write_report
+from mdlray.report import write_report as write
 from mdlray.results import Store
+from mdlray.studies.registry import find_study
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruning"
 NAMES = {
@@ -18,13 +19,23 @@ NAMES = {
     "figures/accuracy_vs_weights.svg",
     "figures/accuracy_vs_edges_removed.png",
     "figures/accuracy_vs_edges_removed.svg",
-    "figures/published_comparison.parquet",
-    "figures/published_comparison.csv",
-    "figures/claims.parquet",
-    "figures/claims.csv",
-    "figures/paper_tables.md",
     "report.html",
 }
+OF_STUDY = {
+    f"figures/{name}"
+    for name in (
+        "published_comparison.parquet",
+        "published_comparison.csv",
+        "claims.parquet",
+        "claims.csv",
+        "paper_tables.md",
+    )
+}
+STUDY = "baktash_2019"
+
+
+def write_report(folder, others=()):
+    return write(folder, others, find_study(STUDY))
 
 
 def command(*arguments):
@@ -38,7 +49,7 @@ def test_a_sweep_gets_all_its_files(tmp_path, make_row):
     store.write_pack("p0", [*rows, failed], [], [], {})
     store.write_manifest({"runs": [{"question": "Which <way> is best?"}]})
     written = write_report(tmp_path)
-    assert {path.relative_to(tmp_path).as_posix() for path in written} == NAMES
+    assert {path.relative_to(tmp_path).as_posix() for path in written} == NAMES | OF_STUDY
     assert all(path.stat().st_size > 100 for path in written)
     html = store.report_path.read_text()
     assert "Which &lt;way&gt; is best?" in html and "&lt;oops&gt; &amp; more" in html and "97.50 ± 0.71" in html
@@ -81,9 +92,21 @@ def test_thin_tables_get_all_files_too(tmp_path, make_row, case):
         "unknown data set": make_row({"data.dataset": "never_heard_of"}),
     }[case]
     Store(tmp_path).write_pack("p0", [row], [], [], {})
-    assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == NAMES
+    assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == NAMES | OF_STUDY
     read = pd.read_parquet(tmp_path / "figures" / "published_comparison.parquet")
     assert len(read) == (case == "one row")
+
+
+def test_a_study_is_in_the_report_of_the_sweep_that_names_it_and_of_no_other(tmp_path, make_row):
+    store = Store(tmp_path)
+    store.write_pack("p0", [make_row()], [], [], {})
+    for named, files in (("", NAMES), (STUDY, NAMES | OF_STUDY)):
+        store.write_manifest({"runs": [{"question": "?", "study": named}]})
+        done = command(str(tmp_path))
+        assert {line.removeprefix(f"{tmp_path}/") for line in done.stdout.split()} == files
+        assert ("Baktash" in (tmp_path / "report.html").read_text()) == bool(named)
+    wrong = command(str(tmp_path), "--study", "magic")
+    assert wrong.returncode == 2 and "study is 'magic'; known are: baktash_2019." in wrong.stderr
 
 
 def test_the_command_writes_and_says_where(tmp_path, make_row):
@@ -97,7 +120,7 @@ def test_rows_of_other_folders_take_part_and_their_folders_stay_as_they_are(tmp_
     rows = [make_row({"seeds.initialization": seed}) for seed in range(3)]
     Store(tmp_path / "a").write_pack("p0", rows[:2], [], [], {})
     Store(tmp_path / "b").write_pack("p0", rows[1:], [], [], {})
-    done = command(str(tmp_path / "a"), "--with", str(tmp_path / "b"))
+    done = command(str(tmp_path / "a"), "--with", str(tmp_path / "b"), "--study", STUDY)
     assert (done.returncode, done.stderr) == (0, "")
     assert pd.read_parquet(tmp_path / "a" / "figures" / "published_comparison.parquet")["num_trials"].tolist() == [3]
     html = (tmp_path / "a" / "report.html").read_text()
@@ -115,7 +138,7 @@ def test_students_get_a_figure_with_curves_of_every_folder(tmp_path, make_row):
         point = {"trial_id": row["trial_id"], "epoch": 1, "train_nats_per_example": 0.5} | blank
         Store(tmp_path / folder).write_pack("p0", [row], [point], [], {})
     written = {path.relative_to(tmp_path / "a").as_posix() for path in write_report(tmp_path / "a", [tmp_path / "b"])}
-    assert written == NAMES | {"figures/students.png", "figures/students.svg"}
+    assert written == NAMES | OF_STUDY | {"figures/students.png", "figures/students.svg"}
     assert "Students, round after round" in (tmp_path / "a" / "report.html").read_text()
 
 

@@ -14,9 +14,10 @@ import pytest
 import mdlray
 import mdlray.codec
 from mdlray.report import write_report
-from mdlray.results import Store, load, retries
+from mdlray.results import Store, load
 from mdlray.results.derived.front import front_table
 from mdlray.results.schema import CURVES
+from mdlray.storage import retries
 from mdlray.storage.storage import open_storage
 
 ADDRESS = "s3://bucket/results/toy"

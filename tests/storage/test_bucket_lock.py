@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from mdlray.results import Store, lease
+from mdlray.results import Store
+from mdlray.storage import bucket_lock as lease
 from mdlray.storage.lock_owner import LockOwner
 
 ADDRESS = "s3://bucket/results/toy"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mdlray.results import retries
+from mdlray.storage import retries
 from mdlray.storage.retries import with_retries
 
 

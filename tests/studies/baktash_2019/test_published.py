@@ -8,7 +8,7 @@ from mdlray.studies.baktash_2019.published import compare, published_accuracy, p
 
 
 def test_every_printed_cell_is_carried():
-    with (files("mdlray.report") / "published" / "baktash_2019_tables_1_to_6.csv").open() as file:
+    with (files("mdlray.studies.baktash_2019") / "published_tables" / "baktash_2019_tables_1_to_6.csv").open() as file:
         lines = list(csv.DictReader(file))
     printed = published_accuracy()
     assert len(printed) == len(lines) == 264
