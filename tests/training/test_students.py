@@ -189,6 +189,17 @@ def test_the_sweep_asks_what_the_blog_asked() -> None:
     assert all(torch.equal(*parameter) for parameter in twins.parameters)
 
 
+def test_the_sweep_asks_for_five_repetitions_of_small_networks_then_of_the_blog() -> None:
+    trials = expand(load_sweep(find_sweep("shrink_students")), num_trials=270)
+    small, more = trials[96:206], trials[206:]
+    assert {spec.ancestor.model.hidden_units for spec in small} == {(128, 128)}
+    assert [spec.seeds.initialization for spec in small] == [seed for seed in range(5) for _ in range(22)]
+    assert [spec.seeds.initialization for spec in more] == [3] * 32 + [4] * 32
+    first = [spec for spec in trials[:96] if spec.seeds.initialization == 0]
+    seeds = dict.fromkeys(("seeds.initialization", "seeds.data_order", "seeds.randomization"), 3)
+    assert more[:32] == [replace_fields(spec, seeds) for spec in first]
+
+
 def without_times(result: PackResult) -> PackResult:
     return replace(result, rows=[{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows])
 
