@@ -20,7 +20,7 @@ SWEEP = Sweep(
         methods=METHODS,
         regularizers=REGULARIZERS,
         log2_units=(4, 7),
-        num_trials=120,
+        num_trials=90,
         trials_per_batch=30,
         lossy=LossySpace(
             grids=("kmeans", "uniform"),
@@ -36,7 +36,7 @@ SWEEP = Sweep(
         question="The same budget without lossy choices and without early stopping, to compare.",
         base=QUICK_BASE,
         space=usual_space(
-            methods=METHODS, regularizers=REGULARIZERS, log2_units=(4, 7), num_trials=120, trials_per_batch=30
+            methods=METHODS, regularizers=REGULARIZERS, log2_units=(4, 7), num_trials=90, trials_per_batch=30
         ),
     ),
 )
