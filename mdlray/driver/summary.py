@@ -25,12 +25,8 @@ FAILURES_SHOWN = 10
 
 
 def front_tables(front: pd.DataFrame) -> Iterator[Table]:
-    """The front of each group, at most `FRONT_SHOWN` points of it.
-
-    Groups with nothing but random labels are left out: their validation accuracy is chance, and so is their front.
-    """
-    meaningful = front[front["on_front"] & (front["label_randomization_fraction"] < 1)]
-    for cells in groups(meaningful):
+    """The front of each group, at most `FRONT_SHOWN` points of it, with the accuracy that it is ranked by."""
+    for cells in groups(front[front["on_front"]]):
         points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
         first = points[0]
         about = [f"front on {first['dataset']}"]
@@ -41,7 +37,8 @@ def front_tables(front: pd.DataFrame) -> Iterator[Table]:
         if first["pixel_randomization"] != "none":
             about.append(f"{first['pixel_randomization']} pixels")
         table = Table(title=", ".join(about), title_justify="left")
-        for heading in ("bytes", "val. %", "test %", "pruned %", "trials"):
+        ranked_by = first["ranked_by"]
+        for heading in ("bytes", "train %" if ranked_by == "train" else "val. %", "test %", "pruned %", "trials"):
             table.add_column(heading, justify="right")
         for heading in ("network", "method"):
             table.add_column(heading)
@@ -49,7 +46,7 @@ def front_tables(front: pd.DataFrame) -> Iterator[Table]:
             penalty = "" if point["regularizer"] == "none" else f" {point['regularizer']}"
             table.add_row(
                 f"{point['compressed_bytes_mean']:,.0f}",
-                f"{100 * point['validation_accuracy_mean']:.2f}",
+                f"{100 * point[f'{ranked_by}_accuracy_mean']:.2f}",
                 f"{100 * point['test_accuracy_mean']:.2f}",
                 f"{100 * point['pruning_ratio']:.1f}",
                 f"{point['num_trials']}",

@@ -172,8 +172,7 @@ def _draw_cells(
         bars: dict[str, Any] = {"ecolor": color, "elinewidth": 1.0, "capsize": 2, "linestyle": "none", "zorder": 4}
         axes.errorbar(series["x"], series["y"], yerr=series["spread"], **bars)
         axes.scatter(series["x"], series["y"], s=16, color=color, marker=marker, linewidths=0, zorder=5)
-    # With nothing but random labels validation accuracy is chance, and a front chosen by it means nothing.
-    chosen = cells[cells["on_front"] & (cells["label_randomization_fraction"] < 1)]
+    chosen = cells[cells["on_front"]]
     axes.scatter(chosen["x"], chosen["y"], s=62, facecolors="none", edgecolors="#222222", linewidths=0.9, zorder=6)
 
 
@@ -207,7 +206,7 @@ def _draw_legend(
         entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, {reference}"))
     if cells["on_front"].any():
         ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
-        ring.set_label("on the front (validation)")
+        ring.set_label("on the front")
         entries.append(ring)
     if entries:
         num_lines = -(-len(entries) // int(figure.get_figwidth() / 1.85))

@@ -163,9 +163,12 @@ FRONT = pa.unify_schemas(
         _schema({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
         _schema(
             {
-                "on_front": "bool",  # chosen on mean validation accuracy against mean bytes; students among themselves
+                "on_front": "bool",  # chosen on mean accuracy (see ranked_by) and mean bytes; students among themselves
                 "hypervolume": "f64?",  # of the group's front, repeated in each of its rows
                 "setting": "str",  # canonical JSON of the spec without seeds: what tells two cells apart
+                "ranked_by": "str?",  # accuracy that on_front compares: train where labels are random, else validation
+                "same_training_as": "str?",  # cell_id of the cell that counts for both; null where this one counts
+                "hypervolume_fixed_reference": "f64?",  # likewise, from one reference for all tables (`derived.front`)
             }
         ),
     ]

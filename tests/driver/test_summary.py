@@ -68,6 +68,16 @@ def test_students_have_a_front_of_their_own(tmp_path: Path) -> None:
     assert "students" in text(students) and "students" not in text(network)
 
 
+def test_the_front_of_random_labels_shows_the_training_accuracy_that_ranks_it(tmp_path: Path) -> None:
+    (tmp_path / "trials.parquet").write_bytes((ASSETS / "rows_v1.parquet").read_bytes())
+    frame = load(tmp_path)
+    row = frame[frame["status"] == "ok"].head(1).assign(train_accuracy=0.3125, validation_accuracy=0.0975)
+    (true,) = front_tables(front_table(row.assign(label_randomization_fraction=0.0)))
+    (random,) = front_tables(front_table(row.assign(label_randomization_fraction=1.0)))
+    assert "val. %" in text(true) and "9.75" in text(true)
+    assert "train %" in text(random) and "31.25" in text(random) and "val. %" not in text(random)
+
+
 def test_fronts_and_failures_of_archived_rows(tmp_path: Path) -> None:
     folder = tmp_path / "archived"
     folder.mkdir()

@@ -1,18 +1,31 @@
-"""Rows into fronts: which settings no other setting beats in (validation accuracy, compressed bytes).
+"""Rows into fronts: which settings no other setting beats in (accuracy, compressed bytes).
 
 A cell is a setting; its rows are repetitions over seeds. A cell is on the front of its group (same pictures, same
-labels) when no cell of the group has at least its mean validation accuracy in at most its mean bytes, and is better in
-one of the two. Students are a group of their own: what they were fitted to had been learned already, and the network
-that did is not in their bytes. Test accuracy is reported beside, and decides nothing.
+labels) when no cell of the group has at least its mean accuracy in at most its mean bytes, and is better in one of the
+two. Students are a group of their own: what they were fitted to had been learned already, and the network that did is
+not in their bytes. Test accuracy is reported beside, and decides nothing.
 
-The hypervolume of a group is the area that its front dominates in the plane (validation accuracy, log10 bytes), from
-the reference point (accuracy 0, log10 of the 4 · num_weights bytes that the largest network of the group has as
-float32). It grows with every improvement of the front; 0.97 · 2 means 97 % accurate in a hundredth of the bytes.
+The accuracy that ranks is the column `ranked_by`: `validation` where all labels are true, `train` wherever some are
+random, because the question there is how many of its labels a network of that size can memorize. Validation labels are
+true; with only random labels to learn from, accuracy on them is chance, and with half of them random it measures how
+little was memorized.
+
+Where nothing is removed, the method of pruning is a name only: `obd` and `magnitude` at ratio 0 with one penalty are
+one training. Of such cells with equal results one counts (`none` before the others, then the least cell id);
+`same_training_as` of the others names it, and they are on no front.
+
+The hypervolume of a group is the area that its front dominates in the plane (accuracy, log10 bytes), from a reference
+point of accuracy 0. It grows with every improvement of the front; 0.97 · 2 means 97 % accurate in a hundredth of the
+reference's bytes. `hypervolume` has the reference 4 · num_weights, the bytes that the largest network of the group has
+as float32, which differs from table to table. `hypervolume_fixed_reference` has `REFERENCE_BYTES` for every table, so
+that two searches of one task compare; a network of more bytes adds nothing to it.
 Reference: Zitzler & Thiele 1998 (PPSN V), who call it the size of the dominated space.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +39,20 @@ GROUP = ("dataset", "split", "label_randomization_fraction", "pixel_randomizatio
 
 _MEASURED = ("train_accuracy", "validation_accuracy", "test_accuracy", "compressed_bytes", "num_nonzero")
 _BYTES_PER_FLOAT32 = 4
+
+REFERENCE_BYTES = 4_000_000
+"""A million float32 weights: more than any network has that the sweeps of this package ask for (784-512-512-10 has
+669,706), so that no point of theirs lies beyond it."""
+
+_PRUNING = (
+    "method",
+    "scope",
+    "num_pruning_steps",
+    "pruning_exponent",
+    "first_pruning_epoch",
+    "last_pruning_epoch",
+)
+"""Fields of `CompressionSpec` that mean nothing where nothing is removed."""
 
 
 def pareto_mask(accuracy_N: npt.ArrayLike, bytes_N: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -82,11 +109,17 @@ def front_table(trials: pd.DataFrame) -> pd.DataFrame:
     for column in _MEASURED:
         mean, std = _mean_and_std(ok[column].to_numpy(dtype=np.float64, na_value=np.nan), code_N)
         cells[f"{column}_mean"], cells[f"{column}_std"] = mean, std
-    cells["on_front"], cells["hypervolume"] = False, np.nan
+    cells["ranked_by"] = np.where(cells["label_randomization_fraction"] > 0, "train", "validation")
+    cells["same_training_as"] = None
+    cells["on_front"], cells["hypervolume"], cells["hypervolume_fixed_reference"] = False, np.nan, np.nan
     for group in groups(cells):
-        accuracy, size = group["validation_accuracy_mean"].to_numpy(), group["compressed_bytes_mean"].to_numpy()
-        cells.loc[group.index, "on_front"] = pareto_mask(accuracy, size)
-        cells.loc[group.index, "hypervolume"] = _hypervolume_of_group(group)
+        accuracy, size = ranking_accuracy(group), group["compressed_bytes_mean"].to_numpy()
+        largest = group["num_weights"].to_numpy(dtype=np.float64, na_value=np.nan).max()
+        stand_in = _same_training_as(group)
+        cells.loc[group.index, "same_training_as"] = stand_in
+        cells.loc[group.index, "on_front"] = pareto_mask(accuracy, size) & stand_in.isna().to_numpy()
+        cells.loc[group.index, "hypervolume"] = _volume(accuracy, size, _BYTES_PER_FLOAT32 * largest)
+        cells.loc[group.index, "hypervolume_fixed_reference"] = _volume(accuracy, size, REFERENCE_BYTES)
     cells = cells.sort_values([*GROUP, "compressed_bytes_mean", "cell_id"], ignore_index=True)
     return cells.reindex(columns=FRONT.names)
 
@@ -104,11 +137,39 @@ def _without_seeds(spec: str) -> str:
     return re.sub(r'"seeds":\{[^{}]*\},|,"seeds":\{[^{}]*\}', "", spec, count=1)
 
 
-def _hypervolume_of_group(group: pd.DataFrame) -> float:
-    largest = group["num_weights"].to_numpy(dtype=np.float64, na_value=np.nan).max()
-    reference = (0.0, float(np.log10(_BYTES_PER_FLOAT32 * largest)))
-    log10_bytes = np.log10(group["compressed_bytes_mean"].to_numpy())
-    return hypervolume(group["validation_accuracy_mean"].to_numpy(), log10_bytes, reference)
+def ranking_accuracy(cells: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Per cell the mean accuracy that its front is ranked by: training where labels are random, else validation."""
+    is_by_train = (cells["label_randomization_fraction"] > 0).to_numpy()
+    train, validation = (cells[f"{split}_accuracy_mean"].to_numpy() for split in ("train", "validation"))
+    accuracy: npt.NDArray[np.float64] = np.where(is_by_train, train, validation)
+    return accuracy
+
+
+def _same_training_as(cells: pd.DataFrame) -> "pd.Series[Any]":
+    """Per cell the id of the one that stands for it; null for a cell that stands for itself."""
+    unpruned = cells[cells["pruning_ratio"] == 0]
+    keys = [
+        unpruned["setting"].map(_without_pruning),
+        unpruned["num_trials"],
+        *(unpruned[f"{name}_mean"] for name in _MEASURED),
+    ]
+    order = [
+        (method != "none", cell_id) for method, cell_id in zip(unpruned["method"], unpruned["cell_id"], strict=True)
+    ]
+    ranked = unpruned["cell_id"].iloc[sorted(range(len(order)), key=order.__getitem__)]
+    # A cell without a measurement equals none.
+    first = ranked.groupby(keys).transform("first").reindex(cells.index)
+    return first.where(first != cells["cell_id"]).astype("object")
+
+
+def _without_pruning(setting: str) -> str:
+    fields = json.loads(setting)
+    fields["compression"] = {name: value for name, value in fields["compression"].items() if name not in _PRUNING}
+    return json.dumps(fields, sort_keys=True)
+
+
+def _volume(accuracy: npt.NDArray[np.float64], num_bytes: npt.NDArray[np.float64], most_bytes: float) -> float:
+    return hypervolume(accuracy, np.log10(num_bytes), (0.0, float(np.log10(most_bytes))))
 
 
 def _mean_and_std(values_N: npt.NDArray[np.float64], code_N: npt.NDArray[np.intp]) -> Sequence[npt.NDArray[np.float64]]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdlray.results.conversion import to_frame, to_table
-from mdlray.results.derived.front import GROUP, front_table, groups, hypervolume, pareto_mask
+from mdlray.results.derived.front import GROUP, REFERENCE_BYTES, front_table, groups, hypervolume, pareto_mask
 from mdlray.results.schema import FRONT, TRIALS
 
 # Few values, so that duplicates and ties in one of the two are common.
@@ -155,3 +155,62 @@ def test_the_setting_is_the_spec_without_its_seeds(make_row):
         spec = json.loads(trials.set_index("cell_id").loc[[cell["cell_id"]], "spec"].iloc[0])
         del spec["seeds"]
         assert cell["setting"] == json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "ranked_by", "on_front"), [(0.0, "validation", 0.9), (0.25, "train", 0.5), (1.0, "train", 0.5)]
+)
+def test_random_labels_are_ranked_by_how_many_of_them_are_memorized(make_row, fraction, ranked_by, on_front):
+    """Of two equally small networks one has the better validation accuracy, the other the better training accuracy."""
+    labels = {"label_randomization_fraction": fraction}
+    cells = [
+        (0.9, [0.12], [100], {"train_accuracy": 0.2} | labels),
+        (0.5, [0.08], [100], {"train_accuracy": 0.4} | labels),
+    ]
+    front = front_table(make_trials(make_row, cells))
+    assert set(front["ranked_by"]) == {ranked_by}
+    assert front.loc[front["on_front"], "pruning_ratio"].tolist() == [on_front]
+    best = {"validation": 0.12, "train": 0.4}[ranked_by]
+    assert front["hypervolume"].tolist() == pytest.approx([best * (math.log10(4 * 79510) - 2)] * 2)
+
+
+def test_two_tables_of_one_task_have_hypervolumes_that_compare(make_row):
+    """The same front beside a large network and without it: only the fixed reference calls both equal."""
+    small = (0.9, [0.9], [100], {"num_weights": 1000})
+    large = (0.5, [0.5], [5000], {"num_weights": 500_000})
+    alone, beside = (front_table(make_trials(make_row, cells)) for cells in ([small], [small, large]))
+    expected = 0.9 * (math.log10(REFERENCE_BYTES) - 2)
+    assert alone["hypervolume_fixed_reference"].tolist() == pytest.approx([expected])
+    assert beside["hypervolume_fixed_reference"].tolist() == pytest.approx([expected] * 2)
+    assert alone["hypervolume"].iloc[0] < beside["hypervolume"].iloc[0]
+    huge = (0.5, [0.99], [REFERENCE_BYTES], {})
+    with_huge = front_table(make_trials(make_row, [small, huge]))
+    assert with_huge["hypervolume_fixed_reference"].tolist() == pytest.approx([expected] * 2)
+
+
+def nothing_removed(make_row, methods, **changes):
+    rows = [
+        make_row({"compression.method": method}, seed=seed, ratio=0.0, **changes.get(method, {}))
+        for method in methods
+        for seed in range(2)
+    ]
+    return front_table(to_frame(to_table(rows, TRIALS))).set_index("method")
+
+
+def test_one_training_under_several_names_counts_once(make_row):
+    front = nothing_removed(make_row, ["obd", "none", "magnitude"])
+    assert front["on_front"].to_dict() == {"none": True, "obd": False, "magnitude": False}
+    assert front.loc[["obd", "magnitude"], "same_training_as"].tolist() == [front.loc["none", "cell_id"]] * 2
+    assert front["same_training_as"].isna()["none"]
+    two = nothing_removed(make_row, ["obd", "magnitude"])
+    assert two["on_front"].sum() == 1 and two["same_training_as"].dropna().tolist() == [two["cell_id"].min()]
+
+
+def test_equal_results_of_two_trainings_are_on_the_front_together(make_row):
+    """Another penalty, another ratio, or other results: each cell stands for itself."""
+    other = nothing_removed(make_row, ["obd", "magnitude"], obd={"compressed_bytes": 1001})
+    assert other["same_training_as"].isna().all()
+    rows = [make_row({"compression.method": method}) for method in ("obd", "magnitude")]
+    rows += [make_row({"training.regularizer": "l1"}, ratio=0.0), make_row(ratio=0.0)]
+    front = front_table(to_frame(to_table(rows, TRIALS)))
+    assert front["on_front"].all() and front["same_training_as"].isna().all() and len(front) == 4
