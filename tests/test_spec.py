@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,3 +212,34 @@ def test_specs_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         DataSpec().dataset = "mnist5k"  # type: ignore[misc]
     assert hash(CompressionSpec()) == hash(CompressionSpec())
+
+
+def test_numpy_numbers_name_the_same_trial_as_pythons() -> None:
+    """What `linspace`, `arange` and a search's arithmetic give is a number like any other."""
+    plain = pruned(0.7, **{"seeds.initialization": 3, "model.hidden_units": (100, 50), "training.momentum": 0.5})
+    numbers = {
+        "seeds.initialization": np.arange(4)[3],
+        "compression.pruning_ratio": np.linspace(0.5, 0.9, 3)[1],
+        "training.momentum": np.float32(0.5),
+        "compression.remove_dead_units": np.bool_(False),
+        "data.split": np.str_("study"),
+    }
+    for units in (np.array([100, 50]), (np.int32(100), np.int64(50)), [np.int64(100), 50]):
+        spec = pruned(0.7, **numbers | {"model.hidden_units": units})
+        assert spec == plain and spec.trial_id == plain.trial_id and canonical_json(spec) == canonical_json(plain)
+        assert {type(value) for value in (spec.seeds.initialization, *spec.model.hidden_units)} == {int}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("seeds.initialization", np.float64(1.5)),
+        ("seeds.data_order", True),
+        ("compression.remove_dead_units", np.int64(1)),
+        ("training.learning_rate", np.array([0.1, 0.2])),
+        ("model.hidden_units", np.array([[1, 2]])),
+    ],
+)
+def test_what_is_no_such_number_is_refused_by_the_name_that_a_sweep_uses(path: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"^{path} is "):
+        replace_fields(pruned(), {path: value})

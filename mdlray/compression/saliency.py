@@ -60,4 +60,4 @@ def check_saliency(method: str, saliency: Parameters, masks: Parameters) -> None
 
 def get_saliency(method: str) -> Saliency:
     """The ranking of that method; ValueError lists the known ones."""
-    return find(SALIENCIES, "method", method, "mdlray.compressors")
+    return find(SALIENCIES, "method", method, "mdlray.compressors", Callable)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mdlray.compression import check_choices, get_saliency
-from mdlray.data import find_dataset, find_reader
+from mdlray.data import BaseImages, find_dataset, find_reader
 from mdlray.models import get_family
 from mdlray.registry import find
 from mdlray.spec import TrialSpec
@@ -37,6 +37,20 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
 
 
 def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
-    """Read each base data set once, so that it is downloaded here and not by many workers (errors: `mdlray.data`)."""
+    """Read each base data set once, so that it is downloaded here and not by many workers.
+
+    Errors are those of `mdlray.data`, and ValueError for somebody else's reader that fails or returns something else.
+    """
     for base in {find_dataset(spec.data.dataset).base for spec in trials}:
-        find_reader(base)(data)
+        reader = find_reader(base)
+        try:
+            images = reader(data)
+        except (ValueError, OSError):  # these say what to do, if they are ours
+            raise
+        except Exception as error:
+            raise ValueError(f"the reader of data set {base!r} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(images, BaseImages):
+            raise ValueError(
+                f"the reader of data set {base!r} returned a {type(images).__name__}, it must return a "
+                "mdlray.data.BaseImages."
+            )

@@ -1,7 +1,7 @@
 """What a person sees while a sweep runs: packs and trials done, running, failed, rate, time left, the front so far.
 
 In a terminal a block that redraws itself, elsewhere a plain line now and then. The remaining time weighs trials by
-their effort (`mdlray.planning.work`), because an epoch of 100 units takes longer than one of 30.
+their effort (`mdlray.planning.training_effort`), because an epoch of 100 units takes longer than one of 30.
 """
 
 import threading
@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from mdlray.planning import Pack, work
+from mdlray.planning import Pack, training_effort
 from mdlray.results.derived.front import pareto_mask
 
 FIRST_LINE_SECONDS, LAST_LINE_SECONDS = 20.0, 300.0
@@ -36,7 +36,7 @@ class Progress:
     num_packs_todo: int | None = None
     """None for a search, which packs trials as it goes."""
     work_todo: float | None = None
-    """In the unit of `mdlray.planning.work`; None for a search, whose trials then count alike."""
+    """In the unit of `mdlray.planning.training_effort`; None for a search, whose trials then count alike."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     """Rows for the front: those that were there before, and those of this run."""
     num_trials: int = 0
@@ -79,7 +79,7 @@ class Progress:
         self.num_packs += 1
         self.num_trials += len(rows)
         self.num_failed += sum(row["status"] == "failed" for row in rows)
-        self.work_done += sum(map(work, pack.members))
+        self.work_done += sum(map(training_effort, pack.members))
         self.rows.extend({column: row[column] for column in SHOWN} for row in rows)
 
     def counts(self) -> str:

@@ -20,7 +20,7 @@ from mdlray.data import Images, load_images
 from mdlray.driver.manifest import current_commit, describe_run, merge
 from mdlray.driver.progress import SHOWN, Progress
 from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
-from mdlray.planning import Pack, work
+from mdlray.planning import Pack, training_effort
 from mdlray.planning.sweep_file import define
 from mdlray.results import Store
 from mdlray.results.pack_result import PackResult, failed_pack
@@ -115,7 +115,7 @@ class RunRecorder:
         self.request, self.queue, self.resources = request, queue, resources
         self.console, self.started = console, started
         self.progress = Progress(
-            queue.num_trials, queue.num_done, console, queue.num_packs, queue.work, rows_so_far(request.store)
+            queue.num_trials, queue.num_done, console, queue.num_packs, queue.effort, rows_so_far(request.store)
         )
         self.before = request.store.read_manifest()
         self.checksums: dict[str, list[str]] = {}
@@ -196,7 +196,7 @@ def packs_per_gpu(
     from mdlray import dispatch
     from mdlray.worker import run_pack as worker
 
-    largest = max(packs, key=lambda pack: sum(map(work, pack.members)))
+    largest = max(packs, key=lambda pack: sum(map(training_effort, pack.members)))
     images = images_of(largest)
     fitting = dispatch.on_each_kind_of_gpu(lambda: worker.count_packs_on_gpu(largest, config, images))
     # No more than there are packs: two on one GPU while another idles is no gain.

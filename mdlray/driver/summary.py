@@ -1,7 +1,8 @@
 """What the command says before and after a run, in a terminal: the plan, the fronts, the failures.
 
-Fronts are means over repetitions (`mdlray.results.derived.front`); the estimate of a plan goes by
-the wall seconds of the trials that are already in the folder, per epoch and hidden unit.
+Fronts are means over repetitions (`mdlray.results.derived.front`). The estimate of a plan goes by the wall seconds of
+the trials that are already in the folder, per epoch and hidden unit, and only by those that ran on the same kind of
+device: seconds of a CPU core say nothing about a GPU.
 """
 
 import os
@@ -13,7 +14,7 @@ import pandas as pd
 from rich.table import Table
 
 from mdlray.driver.progress import duration
-from mdlray.planning import Pack, work
+from mdlray.planning import Pack, training_effort
 from mdlray.results.derived.front import groups
 from mdlray.spec import TrialSpec, to_dict
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FRONT_SHOWN = 12
 FAILURES_SHOWN = 10
+VALUES_SHOWN = 16
 
 
 def front_tables(front: pd.DataFrame) -> Iterator[Table]:
@@ -88,15 +90,11 @@ def plan_summary(
     table.add_row(*(f"{count:,}" for count in counts))
     yield table
     for axis, values in axis_values(trials).items():
-        yield f"  {axis}: {', '.join(map(str, values))}"
-    seconds = estimate_seconds(trials, left, done)
-    workers = gpus or os.cpu_count() or 1
-    if seconds is None:
-        first = len(packs[0].members) if packs else 1
-        yield f"no estimate of the time before some trials are done in {folder}; try --trials {first}"
-    else:
-        kind = "GPUs" if gpus else "CPUs"
-        yield f"about {duration(seconds / workers)} on {workers} {kind}, going by the finished trials in {folder}"
+        yield f"  {axis}: {shortened(values)}"
+    mine = done[done["trial_id"].isin([spec.trial_id for spec in trials])] if done is not None else None
+    seconds = estimate_seconds(trials, left, on_device(mine, on_gpu=bool(gpus)))
+    first = len(packs[0].members) if packs else 1
+    yield _about_time(seconds, folder, mine, gpus, f"; try --trials {first}")
 
 
 def search_summary(
@@ -112,13 +110,40 @@ def search_summary(
         table.add_row(name, *(f"{count:,}" for count in counts))
     yield table
     yield f"asked in batches of {search.space.trials_per_batch} per stratum; a batch is told when all of it is done"
+    timed = on_device(done, on_gpu=bool(gpus))
+    seconds = None if timed is None else float(timed["wall_seconds"].mean()) * search.num_left
+    yield _about_time(seconds, folder, done, gpus)
+
+
+def _about_time(
+    seconds: float | None, folder: Path | str, done: pd.DataFrame | None, gpus: int | None, advice: str = ""
+) -> str:
+    """The estimate in words, from the seconds that one worker would take; or why there is none."""
+    workers, kind = gpus or os.cpu_count() or 1, "GPUs" if gpus else "CPUs"
+    if seconds is not None:
+        return f"about {duration(seconds / workers)} on {workers} {kind}, going by the finished trials in {folder}"
+    others = on_device(done, on_gpu=not gpus)
+    if others is None:
+        return f"no estimate of the time before some trials are done in {folder}{advice}"
+    return (
+        f"no estimate for {kind}: the {len(others):,} finished trials in {folder} ran on a {'CPU' if gpus else 'GPU'}"
+    )
+
+
+def on_device(done: pd.DataFrame | None, *, on_gpu: bool) -> pd.DataFrame | None:
+    """The ok rows that ran on a GPU, or on a CPU; None where there are none."""
     if done is None or done.empty:
-        yield f"no estimate of the time before some trials are done in {folder}"
-        return
-    workers = gpus or os.cpu_count() or 1
-    seconds = float(done["wall_seconds"].mean()) * search.num_left / workers
-    kind = "GPUs" if gpus else "CPUs"
-    yield f"about {duration(seconds)} on {workers} {kind}, going by the finished trials in {folder}"
+        return None
+    device = done["device"].astype("object").fillna("unknown")
+    rows = done[(done["status"] == "ok") & (~device.isin(["cpu", "unknown"]) if on_gpu else device == "cpu")]
+    return None if rows.empty else rows
+
+
+def shortened(values: Sequence[object]) -> str:
+    """The values in one line; of many the first three and the last: `0, 1, 2, … 399 (400 values)`."""
+    if len(values) <= VALUES_SHOWN:
+        return ", ".join(map(str, values))
+    return f"{', '.join(map(str, values[:3]))}, … {values[-1]} ({len(values):,} values)"
 
 
 def axis_values(trials: Sequence[TrialSpec]) -> dict[str, list[object]]:
@@ -128,24 +153,26 @@ def axis_values(trials: Sequence[TrialSpec]) -> dict[str, list[object]]:
         for part, fields in to_dict(spec).items():
             for name, value in fields.items():
                 values.setdefault(f"{part}.{name}", {})[tuple(value) if isinstance(value, list) else value] = None
-    return {name: list(found) for name, found in values.items() if len(found) > 1}
+    return {name: list(distinct) for name, distinct in values.items() if len(distinct) > 1}
 
 
 def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd.DataFrame | None) -> float | None:
-    """Seconds of one worker for the packs that are left, by the rows there are; None without any."""
+    """Seconds of one worker for the packs that are left, by the rows of trials that are done; None without any."""
     if done is None:
         return None
-    request = {spec.trial_id: spec for spec in trials}
-    known = done[(done["status"] == "ok") & done["trial_id"].isin(list(request))]
-    if known.empty:
+    spec_of = {spec.trial_id: spec for spec in trials}
+    timed = done[(done["status"] == "ok") & done["trial_id"].isin(list(spec_of))]
+    if timed.empty:
         return None
-    specs = known["trial_id"].map(request)
-    times = pd.DataFrame({"kind": specs.map(_kind), "effort": specs.map(work), "seconds": known["wall_seconds"]})
+    specs = timed["trial_id"].map(spec_of)
+    times = pd.DataFrame(
+        {"kind": specs.map(_kind), "effort": specs.map(training_effort), "seconds": timed["wall_seconds"]}
+    )
     sums = times.groupby("kind").sum().astype("float64")
     per_effort = dict(sums["seconds"] / sums["effort"])
-    usual = float(sums["seconds"].sum() / sums["effort"].sum())
+    average = float(sums["seconds"].sum() / sums["effort"].sum())
     missing = (spec for pack in left for spec in pack.members)
-    return float(sum(work(spec) * per_effort.get(_kind(spec), usual) for spec in missing))
+    return float(sum(training_effort(spec) * per_effort.get(_kind(spec), average) for spec in missing))
 
 
 def _kind(spec: TrialSpec) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, work
+from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, training_effort
 from mdlray.results import Store
 from mdlray.spec import TrialSpec, replace_fields
 
@@ -58,7 +58,8 @@ class WorkQueue:
     num_trials: int
     num_done: int
     num_packs: int | None = None
-    work: float | None = None
+    effort: float | None = None
+    """Of all trials, in the unit of `mdlray.planning.training_effort`; None for a search."""
 
 
 def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
@@ -75,7 +76,7 @@ def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
         num_trials=len(trials),
         num_done=len(request.trials) - len(trials),
         num_packs=len(left),
-        work=sum(map(work, trials)),
+        effort=sum(map(training_effort, trials)),
     )
 
 

@@ -24,7 +24,7 @@ MODELS: dict[str, Family] = {"dense": DENSE, "lenet5": LENET5, "convnet": CONVNE
 
 def get_family(name: str) -> Family:
     """The family of that name; ValueError lists the known ones."""
-    return find(MODELS, "family", name, "mdlray.models")
+    return find(MODELS, "family", name, "mdlray.models", Family)
 
 
 def chains() -> str:

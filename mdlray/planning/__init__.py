@@ -3,7 +3,7 @@
 A sweep's file needs `Sweep`, `vary`, `cross`, `vary_seeds` and, for a search, `usual_space`.
 """
 
-from mdlray.planning.packs import Pack, missing_packs, missing_trials, plan_grid, plan_packs, work
+from mdlray.planning.packs import Pack, missing_packs, missing_trials, plan_grid, plan_packs, training_effort
 from mdlray.planning.space import LossySpace, Space, usual_space
 from mdlray.planning.sweep import (
     Grid,
@@ -34,8 +34,8 @@ __all__ = [
     "plan_packs",
     "replace_seeds",
     "space_of",
+    "training_effort",
     "usual_space",
     "vary",
     "vary_seeds",
-    "work",
 ]

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mdlray.spec import CompressionSpec
+from mdlray.spec import CompressionSpec, to_python
 
 Fields = Mapping[str, Any]
 Range = tuple[float, float]
@@ -39,6 +39,25 @@ class Space:
     """Over all strata, unless `--trials` says otherwise."""
     trials_per_batch: int = 32
     """Trials of a stratum that are asked for at once, and told together when all are done."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.suggest):
+            raise ValueError(
+                f"suggest is {self.suggest!r}, it must be a function from an Optuna trial to fields, e.g. "
+                'lambda trial: {"training.learning_rate": trial.suggest_float("rate", 0.01, 0.3)}.'
+            )
+        for name in ("num_trials", "trials_per_batch"):
+            if (given := getattr(self, name)) < 1:
+                raise ValueError(f"{name} of a space is {given!r}, it must be at least 1.")
+        if not self.strata or not all(isinstance(part, Mapping) for part in (*self.strata, *self.first_points)):
+            raise ValueError(
+                f"strata of a space are {self.strata!r:.200} and first_points {self.first_points!r:.200}; both are "
+                'tuples of mappings, and there is one stratum at least, e.g. strata=({"data.dataset": "mnist"},).'
+            )
+        # Python's numbers: the journal is JSON, which knows no other.
+        for name in ("strata", "first_points"):
+            plain = tuple({key: to_python(value) for key, value in part.items()} for part in getattr(self, name))
+            object.__setattr__(self, name, plain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +157,8 @@ def usual_space(
     """`suggest_fields` with these ranges, beginning at its corners; with `lossy` also over those choices.
 
     The corners are the ends of the front: the smallest and the largest network, kept whole and pruned to the end, with
-    the first and the last of the regularizers and the last of the methods; everything else is suggested.
+    the first and the last of the regularizers and the last of the methods; everything else is suggested. A corner names
+    only what `suggest_fields` suggests there: no depth where there is one, no fraction to keep of method `none`.
     """
     names: dict[str, Any] = {"methods": methods, "regularizers": regularizers, "depths": depths}
     ranges: dict[str, Any] = {"log2_units": log2_units, "kept_fraction": kept_fraction, "lossy": lossy}
@@ -146,10 +166,13 @@ def usual_space(
         (depths[0],), log2_units, kept_fraction, methods[-1:], (regularizers[0], regularizers[-1])
     )
     parameters = ("depth", "log2_units", "kept_fraction", "method", "regularizer")
+    never = {"depth"} if len(depths) == 1 else set()
+    never |= {"kept_fraction"} if list(methods[-1:]) == ["none"] else set()
+    points = (dict(zip(parameters, corner, strict=True)) for corner in corners)
     return Space(
         suggest=functools.partial(suggest_fields, **names, **ranges),
         strata=strata,
-        first_points=tuple(dict(zip(parameters, corner, strict=True)) for corner in corners),
+        first_points=tuple({name: value for name, value in point.items() if name not in never} for point in points),
         num_trials=num_trials,
         trials_per_batch=trials_per_batch,
     )

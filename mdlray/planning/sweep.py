@@ -70,6 +70,14 @@ class Sweep:
                 f"sweep {self.name!r} has {self.grids!r:.200} as grids; they must be a tuple of mappings from an axis "
                 'to options, e.g. grids=({"ratio": vary("compression.pruning_ratio", 0.5, 0.9)},) with the comma.'
             )
+        if empty := [name for grid in self.grids for name, axis in grid.items() if not len(axis)]:
+            raise ValueError(
+                f"sweep {self.name!r} has no options on the axis {empty[0]!r}, so that its grid has no trials; give "
+                'it one option or more, e.g. vary("compression.pruning_ratio", 0.5, 0.9), or leave the axis out.'
+            )
+        for name in ("networks_per_pack", "networks_per_pack_cpu"):
+            if (given := getattr(self, name)) < 1:
+                raise ValueError(f"sweep {self.name!r} has {name} {given!r}, it must be at least 1.")
         options = [option for grid in self.grids for axis in grid.values() for option in axis]
         if self.halving and (self.base.student.round or any(option.get("student.round") for option in options)):
             raise ValueError(

@@ -1,6 +1,6 @@
 """A trial as a frozen value, its parts, and the ids derived from it (`mdlray.spec.trial` says how)."""
 
-from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec
+from mdlray.spec.parts import CompressionSpec, DataSpec, ModelSpec, SeedSpec, TrainingSpec, to_python
 from mdlray.spec.student import StudentSpec
 from mdlray.spec.trial import (
     ADDED_FIELDS,
@@ -28,4 +28,5 @@ __all__ = [
     "from_dict",
     "replace_fields",
     "to_dict",
+    "to_python",
 ]

@@ -6,6 +6,7 @@ checked by the registry that knows them.
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,13 +208,31 @@ class SeedSpec:
 
 
 def settle_types(part: object) -> None:
-    """Numbers get the type of their field, so that 0 and 0.0 name the same trial; anything else is refused."""
+    """Numbers get the type of their field, so that 0, 0.0 and NumPy's 0.0 name the same trial; the rest is refused."""
     for f in fields(part):  # type: ignore[arg-type]
-        value, wanted = getattr(part, f.name), type(f.default)
+        given, wanted = getattr(part, f.name), type(f.default)
+        if type(given) is wanted and wanted is not tuple:
+            continue
+        value = to_python(given)
         if wanted is float and type(value) is int:
-            object.__setattr__(part, f.name, float(value))
-        elif type(value) is not wanted:
+            value = float(value)
+        if value is not given:
+            object.__setattr__(part, f.name, value)
+        if type(value) is not wanted:
             raise ValueError(f"{_path(part, f.name)} is {value!r}, it must be a {wanted.__name__}, e.g. {f.default!r}.")
+
+
+def to_python(value: Any) -> Any:
+    """NumPy's numbers as Python's, its arrays as tuples, also inside a tuple; everything else as it is.
+
+    `numpy.linspace(0.5, 0.9, 3)` gives `numpy.float64`, which names the same trial as the `float` of equal value.
+    """
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        plain = value.tolist()
+        return tuple(plain) if type(plain) is list else plain
+    if type(value) is tuple and any(type(part).__module__ == "numpy" for part in value):
+        return tuple(map(to_python, value))
+    return value
 
 
 def short(value: float) -> str:
@@ -229,4 +248,5 @@ def require(holds: bool, part: object, name: str, allowed: str) -> None:
 
 def _path(part: object, name: str) -> str:
     """A field as sweeps name it, e.g. `training.num_epochs`."""
-    return f"{type(part).__name__.removesuffix('Spec').lower()}.{name}"
+    kind = type(part).__name__.removesuffix("Spec").lower()
+    return f"{'seeds' if kind == 'seed' else kind}.{name}"

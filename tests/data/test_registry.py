@@ -1,9 +1,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from mdlray.data import DATASETS, DatasetSource, find_dataset, load_images
+from mdlray.data import DATASETS, BaseImages, DatasetSource, find_dataset, find_reader, load_images
+from mdlray.data.sources import BASES
 from mdlray.spec import DataSpec
 
 BASE_NAMES = ("mnist", "mnist5k", "fashion_mnist", "kmnist")
@@ -60,8 +62,22 @@ def test_a_third_party_cannot_take_over_a_name(third_party):
 
 def test_checking_a_name_does_not_import_the_third_party(third_party):
     find_dataset("broken")
-    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+    with pytest.raises(ValueError, match="plug-in 'broken' of package 'stripes' .*No module named 'nowhere'"):
         load_images(DataSpec(dataset="broken"), 0, None)
+
+
+def test_a_base_that_a_sweep_adds_is_known_in_every_variant(monkeypatch):
+    """README's recipe; the readers' dict is all that a sweep's file touches."""
+    labels = np.arange(20, dtype=np.uint8) % 2
+    pixels = np.repeat(labels[:, None], 36, axis=1) * np.uint8(255)
+    images = BaseImages(pixels_NP=pixels, labels_N=labels, num_classes=2, image_shape=(6, 6), study_sizes=(8, 4, 6))
+    monkeypatch.setitem(BASES, "my_pngs", lambda root: images)
+    assert find_dataset("my_pngs_rotation") == DatasetSource("my_pngs", "rotation")
+    assert load_images(DataSpec(dataset="my_pngs"), 0, None).num_train == 8
+    with pytest.raises(ValueError, match="known ones are: mnist, .*my_pngs, my_pngs_rotation"):
+        find_dataset("my_pngz")
+    with pytest.raises(ValueError, match="no reader of a data set 'nope'; there are readers of: mnist, "):
+        find_reader("nope")
 
 
 def test_importing_the_room_imports_nothing_heavy():

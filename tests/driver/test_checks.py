@@ -1,8 +1,12 @@
 """Names that nobody knows and choices that do not go together are explained before anything runs."""
 
+from pathlib import Path
+
 import pytest
 
-from mdlray.driver.checks import check_names
+from mdlray.data import BaseImages
+from mdlray.data.sources import BASES
+from mdlray.driver.checks import check_names, fetch_data
 from mdlray.planning import expand
 from mdlray.planning.sweep_file import find_sweep, load_sweep
 from mdlray.spec import TrialSpec, replace_fields
@@ -41,3 +45,20 @@ def test_what_the_sweeps_ask_is_possible(name: str) -> None:
     assert sweep.quick is not None
     for chosen in (sweep, sweep.quick):
         check_names(expand(chosen))
+
+
+def fails(root: Path) -> BaseImages:
+    raise KeyError("label")
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (fails, "the reader of data set 'own' failed: KeyError: 'label'"),
+        (lambda root: [], "the reader of data set 'own' returned a list, it must return a mdlray.data.BaseImages"),
+    ],
+)
+def test_somebody_elses_reader_that_fails_is_named(reader, words, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BASES, "own", reader)
+    with pytest.raises(ValueError, match=words):
+        fetch_data([spec(data__dataset="own")], Path("data"))

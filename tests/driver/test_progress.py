@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from mdlray.driver.progress import Progress, duration, front_text
-from mdlray.planning import Pack, work
+from mdlray.planning import Pack, training_effort
 from mdlray.spec import TrialSpec, replace_fields
 
 
@@ -25,7 +25,7 @@ def packs() -> list[Pack]:
 
 def progress_of(packs: list[Pack], num_done: int, console: Console) -> Progress:
     trials = [spec for pack in packs for spec in pack.members]
-    return Progress(len(trials), num_done, console, len(packs), sum(map(work, trials)))
+    return Progress(len(trials), num_done, console, len(packs), sum(map(training_effort, trials)))
 
 
 def test_the_front_leaves_out_what_is_beaten_failed_or_randomized() -> None:

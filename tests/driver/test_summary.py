@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from mdlray.driver.summary import axis_values, estimate_seconds, failure_lines, front_tables, plan_summary
+from mdlray.driver.summary import axis_values, estimate_seconds, failure_lines, front_tables, plan_summary, shortened
 from mdlray.planning import Pack, plan_packs
 from mdlray.results import load
 from mdlray.results.derived.front import front_table
@@ -28,12 +28,13 @@ def trials(count: int) -> list[TrialSpec]:
     ]
 
 
-def rows(specs: list[TrialSpec]) -> pd.DataFrame:
+def rows(specs: list[TrialSpec], device: str = "cpu") -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trial_id": [s.trial_id for s in specs],
             "status": "ok",
             "wall_seconds": [s.training.num_epochs / 10 for s in specs],
+            "device": device,
         }
     )
 
@@ -55,9 +56,38 @@ def test_the_plan_counts_done_failed_and_missing() -> None:
     status = {specs[0].trial_id: "ok", specs[1].trial_id: "failed"}
     packs = plan_packs("toy", specs, 2)
     for left, counts in ((packs[2:], [4, 1, 1, 2, 4, 2]), (packs[1:], [4, 1, 1, 3, 4, 3])):
-        lines = list(plan_summary(Path("results/toy"), specs, packs, left, status, rows(specs[:1]), 8))
+        lines = list(plan_summary(Path("results/toy"), specs, packs, left, status, rows(specs[:1], "NVIDIA H100"), 8))
         assert [int(word) for word in text(lines[0]).split() if word.isdigit()] == counts
     assert "on 8 GPUs, going by the finished trials in results/toy" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("devices", "gpus", "words"),
+    [
+        (("cpu", "cpu"), 8, "no estimate for GPUs: the 2 finished trials in results/toy ran on a CPU"),
+        (
+            ("NVIDIA H100", "NVIDIA H100"),
+            None,
+            "no estimate for CPUs: the 2 finished trials in results/toy ran on a GPU",
+        ),
+        (("cpu", "NVIDIA H100"), 8, "about 46 s on 8 GPUs, going by"),
+        (("unknown", "unknown"), 8, "no estimate of the time before some trials are done"),
+    ],
+)
+def test_seconds_of_a_cpu_are_not_sold_as_those_of_a_gpu(
+    devices: tuple[str, str], gpus: int | None, words: str
+) -> None:
+    """The second row took 4 seconds for each of its 91 epochs: the missing trial of 92 takes 368 on one device."""
+    specs = trials(3)
+    done = rows(specs[:2]).assign(device=list(devices), wall_seconds=[1.0, 4.0 * 91])
+    left = plan_packs("toy", specs[2:], 1)
+    (*_, about) = plan_summary(Path("results/toy"), specs, left, left, {}, done, gpus)
+    assert words in str(about)
+
+
+def test_long_axes_are_shortened() -> None:
+    assert shortened(list(range(400))) == "0, 1, 2, … 399 (400 values)"
+    assert shortened(["magnitude", "obd"]) == "magnitude, obd"
 
 
 def test_students_have_a_front_of_their_own(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From axes to packs: nothing twice, nothing lost, nothing mixed that cannot be stacked."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +103,27 @@ def test_trials_of_one_training_are_never_cut_apart() -> None:
 def test_grids_of_another_shape_are_explained(grids) -> None:
     with pytest.raises(ValueError, match="'toy' has .* as grids; they must be a tuple of mappings.*with the comma"):
         Sweep(name="toy", question="?", base=SWEEP.base, grids=grids)
+
+
+def test_an_axis_without_options_is_named() -> None:
+    """Also one that a program made: the grid would have no trials."""
+    for empty in (vary("seeds.initialization", *[]), vary_seeds(0), []):
+        with pytest.raises(ValueError, match="'toy' has no options on the axis 'seed'.*or leave the axis out"):
+            Sweep(name="toy", question="?", base=TrialSpec(), grids=({"ratio": METHODS, "seed": empty},))
+
+
+def test_packs_of_no_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="has networks_per_pack_cpu 0, it must be at least 1"):
+        Sweep(name="toy", question="?", base=TrialSpec(), networks_per_pack_cpu=0)
+
+
+def test_numpy_numbers_on_axes_give_the_trials_of_pythons() -> None:
+    def asked(ratios, seeds):
+        grid = {"ratio": vary("compression.pruning_ratio", *ratios), "seed": vary("seeds.initialization", *seeds)}
+        base = replace_fields(TrialSpec(), {"compression.method": "magnitude"})
+        return [spec.trial_id for spec in expand(Sweep(name="toy", question="?", base=base, grids=(grid,)), seed=1)]
+
+    assert asked(np.linspace(0.5, 1.0, 3), np.arange(2)) == asked((0.5, 0.75, 1.0), (0, 1))
 
 
 def test_what_is_done_is_struck_off() -> None:

@@ -1,7 +1,9 @@
 """Spaces: what is suggested, conditions, corners."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,37 @@ def test_lossy_choices_are_suggested_where_a_sweep_asks(assignment: str) -> None
     paid = assignment == "rate_distortion"
     assert compression.rate_distortion == (1e-6 if paid else 0.0)
     assert ("rate_distortion" in trial.distributions) == paid
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trials_per_batch": 0}, "trials_per_batch of a space is 0, it must be at least 1"),
+        ({"num_trials": -1}, "num_trials of a space is -1"),
+        ({"strata": ()}, "there is one stratum at least"),
+        ({"strata": {"data.dataset": "mnist"}}, "both are tuples of mappings"),
+        ({"first_points": {"rate": 0.1}}, "both are tuples of mappings"),
+        ({"suggest": {"training.learning_rate": 0.1}}, "it must be a function from an Optuna trial to fields"),
+    ],
+)
+def test_spaces_that_cannot_be_searched_say_so(changes, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        Space(**{"suggest": lambda trial: {}} | changes)
+
+
+def test_a_space_holds_numbers_that_json_knows() -> None:
+    strata = tuple({"data.label_randomization_fraction": value} for value in np.linspace(0, 1, 2))
+    space = Space(suggest=lambda trial: {}, strata=strata, first_points=({"depth": np.int64(2)},))
+    assert json.dumps([space.strata, space.first_points]) == (
+        '[[{"data.label_randomization_fraction": 0.0}, {"data.label_randomization_fraction": 1.0}], [{"depth": 2}]]'
+    )
+
+
+def test_corners_name_only_what_is_suggested() -> None:
+    """So that a name which nothing suggests is a slip of whoever wrote the point."""
+    for methods in (("none",), ("obd", "none"), ("none", "obd")):
+        space = usual_space(methods=methods, regularizers=("none", "l2"), depths=(2,))
+        for point in space.first_points:
+            trial = FixedTrial(PARAMETERS | {"log2_levels": 3, "regularizer_strength": 1e-4} | point)
+            space.suggest(trial)
+            assert point.keys() <= trial.params.keys()
