@@ -22,7 +22,7 @@ from mdlray.data.backgrounds import backgrounds_digest, folder_photographs, samp
 from mdlray.data.randomization import PIXEL_RANDOMIZATIONS, mean_and_std, randomize_pixels
 from mdlray.data.registry import find_dataset, find_reader
 from mdlray.data.sources import BaseImages
-from mdlray.data.variants import VARIANTS
+from mdlray.data.variants import SPLIT_VARIANTS, VARIANTS
 from mdlray.spec import DataSpec
 
 SPLIT_SEED = 20190
@@ -123,8 +123,15 @@ def _load(
     def photographs() -> list[NDArray[np.uint8]]:
         return sample_photographs() if background_folder is None else folder_photographs(background_folder)
 
-    # The variant is made of the whole base and split afterwards, so that an example looks the same in every split.
-    images_NHW = VARIANTS[source.variant](base.pixels_NP.reshape(-1, *base.image_shape), photographs)
+    # The variant is made of the whole base and split afterwards, so that an example's angle, noise or patch hangs on
+    # its place in the base alone (and on its split, where the splits have photographs of their own).
+    images_NHW = base.pixels_NP.reshape(-1, *base.image_shape)
+    if source.variant in SPLIT_VARIANTS:
+        split_N = np.full(len(images_NHW), -1, np.int8)
+        split_N[order_N] = np.repeat(np.arange(3), sizes)
+        images_NHW = SPLIT_VARIANTS[source.variant](images_NHW, split_N)
+    else:
+        images_NHW = VARIANTS[source.variant](images_NHW, photographs)
     pixels_NP = images_NHW.reshape(base.pixels_NP.shape)[order_N]
     pixels_NP = randomize_pixels(pixels_NP, slice(0, sizes[0]), pixel_randomization, seed or 0)
     labels_N = base.labels_N[order_N]

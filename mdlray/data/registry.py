@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mdlray.data.sources import BASES, Reader
-from mdlray.data.variants import VARIANTS
+from mdlray.data.variants import SPLIT_VARIANTS, VARIANTS
 from mdlray.registry import load_plugin, plugins
 
 ENTRY_POINT_GROUP = "mdlray.datasets"
@@ -26,14 +26,14 @@ class DatasetSource:
     base: str
     """A name in `BASES`, or a third party's."""
     variant: str = "plain"
-    """A name in `VARIANTS`."""
+    """A name in `VARIANTS` or `SPLIT_VARIANTS`."""
 
 
 def _in_every_variant() -> dict[str, DatasetSource]:
     return {
         base if variant == "plain" else f"{base}_{variant}": DatasetSource(base, variant)
         for base in BASES
-        for variant in VARIANTS
+        for variant in (*VARIANTS, *SPLIT_VARIANTS)
     }
 
 

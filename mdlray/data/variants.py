@@ -3,7 +3,9 @@
 Larochelle, Erhan, Courville, Bergstra and Bengio (2007), "An empirical evaluation of deep architectures on problems
 with many factors of variation"; Baktash et al. (2019) compress networks for them. Their files are not used: here every
 example of a base data set gets its angle, noise or patch from a fixed seed and its place in the base, so a variant does
-not depend on the split or on any seed of a trial.
+not depend on any seed of a trial. Only `background_photographs` depends on the split: there the three splits have
+photographs of their own. In `background_images` they share two, and a sixth of the test pictures of MNIST have a patch
+that a training picture has.
 
 Background and digit are combined by the pixelwise maximum: the background shows where the digit is dark, and the
 strokes keep their full brightness, soft edges included, without a threshold to choose.
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdlray.data.backgrounds import background_patches
+from mdlray.data.photographs import split_photographs
 
 _ROTATION_SEED = 20070620
 _NOISE_SEED = 20070621
@@ -91,9 +94,29 @@ def background_images(images_NHW: Pictures, photographs: Callable[[], Sequence[P
     return np.maximum(images_NHW, background_patches(photographs(), *images_NHW.shape))
 
 
+def background_photographs(images_NHW: Pictures, split_N: NDArray[np.int8]) -> Pictures:
+    """A random patch behind each digit, of a photograph of its own split (`split_N`: 0 train, 1 validation, 2 test).
+
+    Images of no split (-1) come out black.
+    """
+    combined_NHW = np.zeros_like(images_NHW)
+    for split, photographs in enumerate(split_photographs()):
+        # Patches for all N, so that an example's patch depends on its place and its split, not on its neighbors.
+        patches_NHW = background_patches(photographs, *images_NHW.shape)
+        in_split_N = split_N == split
+        combined_NHW[in_split_N] = np.maximum(images_NHW[in_split_N], patches_NHW[in_split_N])
+    return combined_NHW
+
+
 VARIANTS: dict[str, Callable[[Pictures, Callable[[], Sequence[Pictures]]], Pictures]] = {
     "plain": plain,
     "rotation": rotation,
     "background_random": background_random,
     "background_images": background_images,
 }
+"""Variants that treat an example alike in every split."""
+
+SPLIT_VARIANTS: dict[str, Callable[[Pictures, NDArray[np.int8]], Pictures]] = {
+    "background_photographs": background_photographs,
+}
+"""Variants that treat an example as its split demands: images and split of each (0 train, 1 validation, 2 test)."""

@@ -12,7 +12,7 @@ BASE_NAMES = ("mnist", "mnist5k", "fashion_mnist", "kmnist")
 
 
 def test_every_base_comes_in_every_variant():
-    suffixes = ("", "_rotation", "_background_random", "_background_images")
+    suffixes = ("", "_rotation", "_background_random", "_background_images", "_background_photographs")
     assert set(DATASETS) == {base + suffix for base in BASE_NAMES for suffix in suffixes}
     assert DATASETS["kmnist"] == DatasetSource("kmnist", "plain")
     assert DATASETS["fashion_mnist_background_images"] == DatasetSource("fashion_mnist", "background_images")

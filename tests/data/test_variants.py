@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from mdlray.data.photographs import split_photographs
 from mdlray.data.sources import read_mnist5k
-from mdlray.data.variants import VARIANTS, background_images, background_random, plain, rotate, rotation
+from mdlray.data.variants import (
+    VARIANTS,
+    background_images,
+    background_photographs,
+    background_random,
+    plain,
+    rotate,
+    rotation,
+)
 
 RNG = np.random.default_rng(11)
 
@@ -79,6 +88,36 @@ def test_photograph_shows_where_the_digit_is_dark(digits):
         assert (np.maximum(windows, digit) == image).all(axis=1).any()
 
 
+def test_a_patch_comes_from_a_photograph_of_its_own_split(digits):
+    split = np.arange(len(digits)) % 4 - 1
+    combined = background_photographs(digits, split.astype(np.int8))
+    np.testing.assert_array_equal(combined[split == -1], 0)
+    places = [[np.lib.stride_tricks.sliding_window_view(p, (28, 28)) for p in group] for group in split_photographs()]
+    belonging = np.flatnonzero(split >= 0)[:6]
+    for digit, image, number in zip(digits[belonging], combined[belonging], split[belonging], strict=True):
+        for group in range(3):
+            fits = [_fits(windows, digit, image) for windows in places[group]]
+            assert any(fits) == (group == number)
+
+
+def _fits(windows, digit, image):
+    """Whether the image is the digit over some patch; the patch shows wherever the image is not the digit."""
+    shown = np.argwhere(image > digit)
+    place = np.ones(windows.shape[:2], bool)
+    for y, x in shown:
+        place &= windows[:, :, y, x] == image[y, x]
+    return bool(place.any())
+
+
+def test_a_patch_hangs_on_place_and_split_alone(digits):
+    whole = background_photographs(digits, np.zeros(len(digits), np.int8))
+    mixed = np.random.default_rng(4).integers(-1, 3, len(digits)).astype(np.int8)
+    np.testing.assert_array_equal(background_photographs(digits, mixed)[mixed == 0], whole[mixed == 0])
+    np.testing.assert_array_equal(
+        background_photographs(digits[:30], mixed[:30]), background_photographs(digits, mixed)[:30]
+    )
+
+
 def test_golden_bytes():
     # Variants are data: whoever changes these sums changes the meaning of every row about a variant.
     images = (np.arange(5 * 784) * 7 % 256).astype(np.uint8).reshape(5, 28, 28)
@@ -93,3 +132,5 @@ def test_golden_bytes():
         "background_random": "364d22c629d2",
         "background_images": "af9664c95926",
     }
+    by_split = background_photographs(images, np.array([0, 1, 2, 0, -1], np.int8))
+    assert hashlib.sha256(by_split.tobytes()).hexdigest()[:12] == "aabbd2e3d815"

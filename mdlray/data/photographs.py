@@ -1,0 +1,56 @@
+"""Twelve photographs in the package scikit-image → gray pictures in three groups: for training, validation and test.
+
+A patch of a test photograph cannot have been seen in training, because no photograph is in two groups. All files are
+PNG, which every decoder reads to the same colors; gray is computed here in whole numbers, and a checksum guards each
+picture. So the patches are the same on every machine.
+
+Suffixes: H height, W width, 3 red, green and blue.
+"""
+
+import hashlib
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPLIT_PHOTOGRAPHS: tuple[dict[str, str], ...] = (
+    {
+        "astronaut": "2cd08cf44b837a9f",
+        "brick": "7e395499d8653129",
+        "coffee": "5f7406458571c07d",
+        "grass": "6ea9585c91a3dce4",
+        "ihc": "81f398ad781391bf",
+        "page": "055d2f820151740d",
+    },
+    {"chelsea": "abefc7794c5d8892", "coins": "6f62becaf20fd036", "text": "da3278e388e6c340"},
+    {"camera": "4c25d57d0fcec8b2", "gravel": "19089ac41f508026", "motorcycle_left": "697b4e5518ef7a76"},
+)
+"""For training, validation and test: file name in `skimage/data` without `.png` → the first 16 hex digits of the sha256
+of its gray pixels. Each group has a natural texture or an animal, a scene or objects, and, but for test, written text.
+"""
+
+
+def split_photographs() -> list[list[NDArray[np.uint8]]]:
+    """The photographs of each split (training, validation, test), gray, each HW; ValueError if one is not as it was."""
+    return [[_read_gray(name, digest) for name, digest in group.items()] for group in SPLIT_PHOTOGRAPHS]
+
+
+def luma(rgb_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Gray as of ITU-R 601 (0.299 red, 0.587 green, 0.114 blue), rounded, in whole numbers."""
+    weighted_HW3 = rgb_HW3.astype(np.uint32) * np.array([299, 587, 114], np.uint32)
+    return ((weighted_HW3.sum(axis=2, dtype=np.uint32) + 500) // 1000).astype(np.uint8)
+
+
+def _read_gray(name: str, digest: str) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    # The files are read without importing scikit-image, whose own functions may look for a cache in the home folder.
+    with resources.as_file(resources.files("skimage") / "data" / f"{name}.png") as path, Image.open(path) as image:
+        gray_HW = np.array(image) if image.mode == "L" else luma(np.array(image.convert("RGB")))
+    pixels_digest = hashlib.sha256(str(gray_HW.shape).encode() + gray_HW.tobytes()).hexdigest()[:16]
+    if pixels_digest != digest:
+        raise ValueError(
+            f"{path} has the checksum {pixels_digest}, the variant background_photographs needs {digest}; install a "
+            "scikit-image that carries the picture unchanged, e.g. 0.26.0."
+        )
+    return gray_HW
