@@ -26,7 +26,7 @@ import numpy as np
 
 from mdlray.planning import Pack, Sweep, expand, plan_packs, vary
 from mdlray.results import Store
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.spec import TrialSpec
 
 REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "compare_pruning"
@@ -46,9 +46,10 @@ def _read_result(store: Store) -> PackResult:
     trials = store.read_trials()
     chosen = trials[trials["pack_id"] == trials["pack_id"].iloc[0]]
     ids = set(chosen["trial_id"])
-    tables = [frame[frame["trial_id"].isin(ids)] for frame in (trials, store.read_curves(), store.read_layers())]
+    tables = [frame[frame["trial_id"].isin(ids)] for frame in (trials, store.read("curves"), store.read("layers"))]
     rows, curves, layers = ([_plain(row) for row in table.to_dict("records")] for table in tables)
-    return PackResult(rows, curves, layers, {name: store.model_path(name).read_bytes() for name in ids})
+    files = {model_file(name): store.model_path(name).read_bytes() for name in ids}
+    return PackResult({"trials": rows, "curves": curves, "layers": layers}, files)
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
@@ -60,10 +61,8 @@ def return_at_once(pack: Pack, save: object) -> PackResult:
     """A real pack's result under the names of this pack's trials."""
     real = real_result(REFERENCE)
     name = {row["trial_id"]: spec.trial_id for row, spec in zip(real.rows, pack.members, strict=True)}
-    rows, curves, layers = (
-        [row | {"trial_id": name[row["trial_id"]]} for row in table] for table in (real.rows, real.curves, real.layers)
-    )
-    return PackResult(rows, curves, layers, {name[trial_id]: model for trial_id, model in real.models.items()})
+    tables = {table: [row | {"trial_id": name[row["trial_id"]]} for row in rows] for table, rows in real.tables.items()}
+    return PackResult(tables, {model_file(name[trial_id]): real.files[model_file(trial_id)] for trial_id in name})
 
 
 def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
@@ -85,7 +84,7 @@ def seconds_per_pack(num_gpus: int, num_packs: int) -> float:
             def finished(pack: Pack, result: PackResult) -> None:
                 nonlocal stored
                 wall, cpu = time.perf_counter(), time.process_time()
-                store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models, result.weights)
+                store.write_pack(pack.pack_id, result)
                 result.release()
                 stored += (time.perf_counter() - wall) - (time.process_time() - cpu)
                 marks.append((time.process_time(), stored))

@@ -58,7 +58,7 @@ def measure(num_trials: int, size: int) -> dict[str, float]:
         planned = time.perf_counter()
 
         def finished(pack: Pack, result: PackResult) -> None:
-            store.write_pack(pack.pack_id, result.rows, [], [], {})
+            store.write_pack(pack.pack_id, PackResult({"trials": result.rows}))
             result.release()
 
         batches = iter([packs])

@@ -26,9 +26,10 @@ import pyarrow as pa
 import mdlray
 from mdlray.results import Store
 from mdlray.results.derived.front import front_table
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.parquet import parquet_bytes
-from mdlray.results.parts import in_order
 from mdlray.results.schema import CURVES, TRIALS, failed_row, spec_columns
+from mdlray.results.tables import TABLES
 from mdlray.spec import TrialSpec, canonical_json, replace_fields
 
 AIM_ROWS, AIM_SECONDS = 1_000_000, 10.0
@@ -99,7 +100,7 @@ def make_table(num_rows: int) -> pa.Table:
         "pack_id": np.char.mod("%012x", np.arange(size) // 1000),
     }
     arrays = [pa.array((known_columns | measured).get(f.name, [None] * size), f.type) for f in TRIALS]
-    return in_order(pa.Table.from_arrays(arrays, schema=TRIALS), "trials")
+    return TABLES["trials"].in_order(pa.Table.from_arrays(arrays, schema=TRIALS))
 
 
 def measure(folder: str) -> dict[str, float]:
@@ -130,7 +131,7 @@ def measure_packs(num_packs: int, num_members: int = 64) -> dict[str, float]:
             rows = [row | {"trial_id": trial_id} for trial_id in ids]
             curves = [point | {"trial_id": trial_id, "epoch": epoch} for trial_id in ids for epoch in (1, 2, 3)]
             before = time.perf_counter()
-            store.write_pack(f"{pack:08x}", rows, curves, [], {})
+            store.write_pack(f"{pack:08x}", PackResult({"trials": rows, "curves": curves}))
             slowest = max(slowest, time.perf_counter() - before)
         written = time.perf_counter()
         num_files = len(os.listdir(Path(folder) / "parts"))
@@ -157,7 +158,8 @@ def measure_models(num_models: int = 256) -> float:
         for pack in range(5):
             models = {f"{pack}-{number}": chance.bytes(3000) for number in range(num_models)}
             begun = time.perf_counter()
-            Store(folder).write_pack(f"p{pack}", [row | {"trial_id": name} for name in models], [], [], models)
+            rows, files = [row | {"trial_id": name} for name in models], {model_file(n): b for n, b in models.items()}
+            Store(folder).write_pack(f"p{pack}", PackResult({"trials": rows}, files))
             seconds.append(time.perf_counter() - begun)
     return float(np.median(seconds))
 

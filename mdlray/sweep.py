@@ -203,7 +203,8 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
     write_report(store.folder, study=find_study(request.sweep.study))
     for table in front_tables(front):
         console.print(table)
-    console.print(f"tables: {store.trials_path}, {store.front_path}; picture: {store.report_path}", soft_wrap=True)
+    trials_path, front_path, page = (store.path(name) for name in ("trials.parquet", "front.parquet", "report.html"))
+    console.print(f"tables: {trials_path}, {front_path}; picture: {page}", soft_wrap=True)
     mine = open_search(request).trial_ids() if request.search else {spec.trial_id for spec in request.trials}
     failed = trials[(trials["status"] == "failed") & trials["trial_id"].isin(mine)]
     if failed.empty:

@@ -216,8 +216,8 @@ def same_results(undisturbed: Path, disturbed: Path, num_trials: int) -> None:
     raw = pd.read_parquet(disturbed / "trials.parquet")
     assert len(raw) == num_trials and raw["trial_id"].is_unique and (raw["status"] == "ok").all()
     pd.testing.assert_frame_equal(measured(disturbed), measured(undisturbed))
-    for read in (Store.read_curves, Store.read_layers, Store.read_weights):
-        pd.testing.assert_frame_equal(read(Store(disturbed)), read(Store(undisturbed)))
+    for name in ("curves", "layers", "weights"):
+        pd.testing.assert_frame_equal(Store(disturbed).read(name), Store(undisturbed).read(name))
     models = [
         {path.name: path.read_bytes() for path in (folder / "models").iterdir()} for folder in (undisturbed, disturbed)
     ]

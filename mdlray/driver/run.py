@@ -124,12 +124,12 @@ class RunRecorder:
     def store(self, pack: Pack, result: PackResult) -> None:
         """Write a pack's result, then tell everybody who waits for it."""
         store = self.request.store
-        store.write_pack(pack.pack_id, result.rows, result.curves, result.layers, result.models, result.weights)
+        store.write_pack(pack.pack_id, result)
         store.delete_checkpoint(pack.pack_id)
         self.queue.add_rows(result.rows)
-        for name, checksum in result.data_checksums.items():
+        for name, checksum in result.checksums.items():
             self.checksums.setdefault(name, []).append(checksum)
-        self.steps.update(done=result.member_steps, saved=result.saved_member_steps)
+        self.steps.update(result.steps._asdict())
         self.progress.pack_finished(pack, result.rows)
         self.note()
         for text in result.notes:

@@ -5,7 +5,7 @@ that of the folder named first. Rows of one trial may differ in their last digit
 orders in packs of another size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,22 +33,17 @@ def joined(folders: Sequence[str | Path]) -> tuple[pd.DataFrame, "pd.Series[int]
 
 def joined_curves(folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
     """The curves of these rows of `joined`, each from the folder that its row is from."""
-    return _of_rows(Store.read_curves, folders, trials, source)
+    return _of_rows("curves", folders, trials, source)
 
 
 def joined_weights(folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
     """The histograms of weights of these rows, likewise."""
-    return _of_rows(Store.read_weights, folders, trials, source)
+    return _of_rows("weights", folders, trials, source)
 
 
-def _of_rows(
-    read: Callable[[Store], pd.DataFrame],
-    folders: Sequence[str | Path],
-    trials: pd.DataFrame,
-    source: "pd.Series[int]",
-) -> pd.DataFrame:
+def _of_rows(name: str, folders: Sequence[str | Path], trials: pd.DataFrame, source: "pd.Series[int]") -> pd.DataFrame:
     found = []
     for number, folder in enumerate(folders):
-        table = read(Store(folder))
+        table = Store(folder).read(name)
         found.append(table[table["trial_id"].isin(trials["trial_id"][source == number])])
     return pd.concat(found, ignore_index=True)

@@ -53,7 +53,7 @@ def lineages(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def students(trials: pd.DataFrame, curves: pd.DataFrame) -> Picture:
-    """The figure; `curves` are those of `Store.read_curves`, trials without any are missing above only."""
+    """The figure; `curves` are those of `Store.read("curves")`, trials without any are missing above only."""
     rows = lineages(trials)
     panels = [group for _, group in rows.groupby("panel", sort=False)]
     num_columns = min(_MOST_COLUMNS, len(panels))

@@ -1,11 +1,11 @@
-"""What a pack leaves, as the driver receives it: rows of four tables, and the compressed networks by trial.
+"""What a pack leaves, as the driver receives it: rows of every table, and files such as the compressed networks.
 
 Without torch, because the driver of a large sweep holds thousands of these and trains nothing itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mdlray.planning import Pack
 from mdlray.results.schema import failed_row
@@ -13,48 +13,67 @@ from mdlray.results.schema import failed_row
 Row = dict[str, Any]
 
 
+class Steps(NamedTuple):
+    """Training steps times networks in the stack."""
+
+    done: int = 0
+    saved: int = 0
+    """Those that early stopping saved; the rows' `trained_epochs` say where."""
+
+
 @dataclass(frozen=True, repr=False)
 class PackResult:
-    """Everything a pack leaves: rows of four tables, and the compressed networks by trial."""
+    """Everything a pack leaves."""
 
-    rows: list[Row] = field(default_factory=list)
-    curves: list[Row] = field(default_factory=list)
-    layers: list[Row] = field(default_factory=list)
-    models: dict[str, bytes] = field(default_factory=dict)
-    data_checksums: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows by the name of their table (`mdlray.results.tables.TABLES`); a table without rows may be missing."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Content by name below the sweep's folder, e.g. `models/<trial_id>.mdl`; a file is named after its trial."""
+    checksums: dict[str, str] = field(default_factory=dict)
     """Data set to checksum of what the members saw, for the manifest."""
-    member_steps: int = 0
-    """Training steps times networks in the stack."""
-    saved_member_steps: int = 0
-    """Those that early stopping saved; the rows' `trained_epochs` say where."""
+    steps: Steps = Steps()
     notes: list[str] = field(default_factory=list)
     """What whoever started the sweep should be told, e.g. that a checkpoint was refused."""
-    weights: list[Row] = field(default_factory=list)
-    """Histograms of the weights."""
 
     def __repr__(self) -> str:
         # Ray Tune puts every report into messages that nobody reads; with all rows and networks that took 4 ms each.
         return f"PackResult({len(self.rows)} rows)"
 
+    @property
+    def rows(self) -> list[Row]:
+        """Those of `trials`: one per member."""
+        return self.tables.get("trials", [])
+
     def release(self) -> None:
         """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
-        for part in (self.rows, self.curves, self.layers, self.weights, self.models):
-            part.clear()
+        self.tables.clear()
+        self.files.clear()
 
 
 def join(results: Sequence[PackResult]) -> PackResult:
     """The results of a pack's pieces as one."""
     return PackResult(
-        rows=[row for result in results for row in result.rows],
-        curves=[row for result in results for row in result.curves],
-        layers=[row for result in results for row in result.layers],
-        models={trial_id: blob for result in results for trial_id, blob in result.models.items()},
-        data_checksums={name: checksum for result in results for name, checksum in result.data_checksums.items()},
-        member_steps=sum(result.member_steps for result in results),
-        saved_member_steps=sum(result.saved_member_steps for result in results),
+        tables=_concatenated(result.tables for result in results),
+        files={name: content for result in results for name, content in result.files.items()},
+        checksums={name: checksum for result in results for name, checksum in result.checksums.items()},
+        steps=Steps(sum(result.steps.done for result in results), sum(result.steps.saved for result in results)),
         notes=[note for result in results for note in result.notes],
-        weights=[row for result in results for row in result.weights],
     )
+
+
+def to_plain(result: PackResult) -> dict[str, Any]:
+    """The result as lists, dictionaries, numbers, text and bytes, for a checkpoint."""
+    return vars(result) | {"steps": list(result.steps)}
+
+
+def from_plain(plain: Mapping[str, Any]) -> PackResult:
+    """The inverse of `to_plain`."""
+    return PackResult(**{**plain, "steps": Steps(*plain["steps"])})
+
+
+def model_file(trial_id: str) -> str:
+    """The name of a trial's compressed network below the sweep's folder."""
+    return f"models/{trial_id}.mdl"
 
 
 def failed_pack(pack: Pack, error: str) -> PackResult:
@@ -63,4 +82,12 @@ def failed_pack(pack: Pack, error: str) -> PackResult:
         failed_row(spec, sweep=pack.sweep, error=error, pack_id=pack.pack_id, num_members_in_pack=len(pack.members))
         for spec in pack.members
     ]
-    return PackResult(rows)
+    return PackResult({"trials": rows})
+
+
+def _concatenated(tables: Iterable[Mapping[str, list[Row]]]) -> dict[str, list[Row]]:
+    joined: dict[str, list[Row]] = {}
+    for rows_by_name in tables:
+        for name, rows in rows_by_name.items():
+            joined.setdefault(name, []).extend(rows)
+    return joined

@@ -1,10 +1,11 @@
-"""Tables that arrive in parts: write one pack's, read all as one table, merge them into one file per kind.
+"""Tables that arrive in parts: write one pack's, read all as one table, merge them into one file per table.
 
-    parts/<number>-<pack_id>.<kind>.parquet     one pack; its trials come last and commit it
-    parts/<number>.<kind>.parquet               all packs with smaller numbers, merged now and then
-    <kind>.parquet                              everything, after `compact`
+    parts/<number>-<pack_id>.<table>.parquet     one pack; its trials come last and commit it
+    parts/<number>.<table>.parquet               all packs with smaller numbers, merged now and then
+    <table>.parquet                              everything, after `compact`
 
-Kinds are curves, layers, weights and trials; a file without rows is left out, and older folders have no weights.
+The tables are those of `TABLES`, and any other that lies in `parts/`: whoever does not know a table merges it all the
+same. A file without rows is left out, and older folders have no weights.
 
 A trial may have several rows, in several of these files. The one that counts is an ok one if there is, then the latest
 (the compacted file is the oldest, parts follow in their order); what else is read of it lies beside it. So
@@ -21,23 +22,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mdlray.results.parquet import parquet_bytes, read_parquet, read_parquets
-from mdlray.results.schema import CURVES, LAYERS, TRIALS, WEIGHTS
+from mdlray.results.schema import schema_of
+from mdlray.results.tables import TABLES, Table
 from mdlray.storage.storage import Storage
-
-SCHEMAS = {"curves": CURVES, "layers": LAYERS, "weights": WEIGHTS, "trials": TRIALS}
-"""Kinds of tables, in the order in which a pack's are written: the last one commits."""
 
 FOLDER = "parts"
 MOST_PACKS = 256
 """Packs that lie apart; then they become one part, so that listings stay short; a row is written three times in all."""
 
-_ORDER = {
-    "trials": "dataset split label_randomization_fraction pixel_randomization architecture method regularizer "
-    "regularizer_strength pruning_ratio quantization_levels seed data_order_seed randomization_seed trial_id",
-    "curves": "trial_id epoch",
-    "layers": "trial_id",
-    "weights": "trial_id layer epoch moment",
-}
 _COMMIT = ".trials.parquet"
 _COMPACTED = "trials.parquet"
 _KEYS = ["trial_id", "status"]
@@ -53,7 +45,7 @@ class Parts:
     storage: Storage
 
     def write(self, pack_id: str, tables: Mapping[str, pa.Table]) -> None:
-        """Add one pack's tables (kind → table); an empty one is left out. Merges the packs when many lie there."""
+        """Add one pack's tables by name; an empty one is left out. Merges the packs when many lie there."""
         names = self.storage.names(FOLDER)
         self._add(f"{_next_number(names):08d}-{pack_id}", tables)
         if len(_packs(_committed(names))) + 1 >= MOST_PACKS:
@@ -64,17 +56,17 @@ class Parts:
         return self.storage.exists(_COMPACTED) or bool(_committed(self.storage.names(FOLDER)))
 
     def compact(self) -> None:
-        """Merge the parts into one file per kind, then delete them."""
+        """Merge the parts into one file per table, then delete them."""
         # First what merged parts cover: once those are gone, it would count again.
         self.clean()
         names = self.storage.names(FOLDER)
         stems = _committed(names)
-        for kind in SCHEMAS if stems else ():
-            self.storage.write({f"{kind}.parquet": parquet_bytes(self.merged(kind))})
+        for name in _tables_in(names) if stems else ():
+            self.storage.write({f"{name}.parquet": parquet_bytes(self.merged(name))})
         # Oldest first and rows first: a part that is left is newer than all that are gone, and has its curves.
         for stem in stems:
             self.storage.delete([f"{FOLDER}/{stem}{_COMMIT}"])
-        self.storage.delete(f"{FOLDER}/{name}" for name in names if not name.endswith(_COMMIT))
+        self.storage.delete(f"{FOLDER}/{file}" for file in names if not file.endswith(_COMMIT))
 
     def clean(self) -> None:
         """Remove unfinished parts, packs that a merged part covers, and other tables whose rows never came."""
@@ -89,13 +81,13 @@ class Parts:
         status = {} if compacted is None else _as_dict(compacted)
         return status | {trial_id: its_status for trial_id, (_, _, its_status) in best.items()}
 
-    def merged(self, kind: str) -> pa.Table:
-        """All rows of a kind that count, in an order that compaction does not change."""
-        return _retry_if_file_vanished(lambda: self._merged(kind))
+    def merged(self, name: str) -> pa.Table:
+        """All rows of a table that count, in an order that compaction does not change; ValueError if unknown."""
+        return _retry_if_file_vanished(lambda: self._merged(name))
 
     def _add(self, stem: str, tables: Mapping[str, pa.Table]) -> None:
         contents = {
-            f"{FOLDER}/{stem}.{kind}.parquet": parquet_bytes(tables[kind]) for kind in SCHEMAS if tables[kind].num_rows
+            f"{FOLDER}/{stem}.{name}.parquet": parquet_bytes(rows) for name, rows in tables.items() if rows.num_rows
         }
         rows = contents.pop(f"{FOLDER}/{stem}{_COMMIT}")
         if contents:
@@ -107,9 +99,9 @@ class Parts:
         names = self.storage.names(FOLDER)
         packs = _packs(_committed(names))
         best = _best_of(self._keys(packs))
-        self._add(f"{_next_number(names):08d}", {kind: self._rows(kind, packs, names, best) for kind in SCHEMAS})
-        covered = [f"{FOLDER}/{stem}.{kind}.parquet" for stem in packs for kind in SCHEMAS]
-        self.storage.delete(name for name in covered if name.removeprefix(f"{FOLDER}/") in names)
+        tables = {name: self._rows(_table(name), packs, names, best) for name in _tables_in(names)}
+        self._add(f"{_next_number(names):08d}", tables)
+        self.storage.delete(f"{FOLDER}/{file}" for file in sorted(names) if file.partition(".")[0] in packs)
 
     def _best(self, stems: Sequence[str]) -> tuple[Best, pa.Table | None]:
         """The best row of every trial that these parts decide, and ids with statuses of the compacted file."""
@@ -125,46 +117,55 @@ class Parts:
                 del best[trial_id]
         return best, compacted
 
-    def _merged(self, kind: str) -> pa.Table:
+    def _merged(self, name: str) -> pa.Table:
         names = self.storage.names(FOLDER)
-        stems = _committed(names)
+        is_compacted = self.storage.exists(f"{name}.parquet")
+        if name not in _tables_in(names) and not is_compacted:
+            known = ", ".join(sorted(_tables_in(names)))
+            raise ValueError(f"there is no table {name!r} in {self.storage.address()}; there are: {known}.")
+        table, stems = _table(name), _committed(names)
         best, compacted = self._best(stems)
-        rows = self._rows(kind, stems, names, best)
-        if compacted is None or not self.storage.exists(f"{kind}.parquet"):
+        rows = self._rows(table, stems, names, best)
+        if compacted is None or not is_compacted:
             return rows
         # Promotion: a column that one of the files lacks is null in its rows, a column that only it has is kept.
-        old = read_parquet(self.storage, f"{kind}.parquet")
+        old = read_parquet(self.storage, f"{name}.parquet")
         if best:
             decided = pa.array(best, pa.string())
             old = old.filter(pc.invert(pc.is_in(old["trial_id"], value_set=decided)))
-        merged = pa.concat_tables([SCHEMAS[kind].empty_table(), old, rows], promote_options="default")
+        merged = pa.concat_tables([table.schema.empty_table(), old, rows], promote_options="default")
         # A compacted file is in order; a million rows take seconds to sort.
-        return in_order(merged, kind) if rows.num_rows else merged
+        return table.in_order(merged) if rows.num_rows else merged
 
-    def _rows(self, kind: str, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
-        """The rows of a kind that count among those of some parts."""
+    def _rows(self, table: Table, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
+        """The rows of a table that count among those of some parts."""
         ids: dict[int, list[str]] = {}
         for trial_id, (_, part, _) in best.items():
             ids.setdefault(part, []).append(trial_id)
-        files = {number: f"{stem}.{kind}.parquet" for stem in stems if (number := _number(stem)) in ids}
-        files = {number: name for number, name in files.items() if name in names}
-        tables = [SCHEMAS[kind].empty_table()]
-        found = read_parquets(self.storage, [f"{FOLDER}/{name}" for name in files.values()])
-        for number, table in zip(files, found, strict=True):
+        files = {number: f"{stem}.{table.name}.parquet" for stem in stems if (number := _number(stem)) in ids}
+        files = {number: file for number, file in files.items() if file in names}
+        tables = [table.schema.empty_table()]
+        parts = read_parquets(self.storage, [f"{FOLDER}/{file}" for file in files.values()])
+        for number, rows in zip(files, parts, strict=True):
             # All of them, mostly; a filter would copy the table, and at the end of a large sweep memory is what lacks.
-            if table.num_rows > len(ids[number]) or kind != "trials":
-                table = table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids[number], pa.string())))
-            tables.append(table)
-        return in_order(pa.concat_tables(tables, promote_options="default"), kind)
+            if rows.num_rows > len(ids[number]) or table.name != "trials":
+                rows = rows.filter(pc.is_in(rows["trial_id"], value_set=pa.array(ids[number], pa.string())))
+            tables.append(rows)
+        return table.in_order(pa.concat_tables(tables, promote_options="default"))
 
     def _keys(self, stems: Sequence[str]) -> dict[int, pa.Table]:
         tables = read_parquets(self.storage, [f"{FOLDER}/{stem}{_COMMIT}" for stem in stems], _KEYS)
         return {_number(stem): table for stem, table in zip(stems, tables, strict=True)}
 
 
-def in_order(table: pa.Table, kind: str) -> pa.Table:
-    """A table of a kind in the order that readers see."""
-    return table.sort_by([(column, "ascending") for column in _ORDER[kind].split()])
+def _tables_in(names: set[str]) -> list[str]:
+    """The tables of `TABLES` and those that lie in these parts, whoever knows them; trials last, for they commit."""
+    others = {file.split(".")[1] for file in names if re.fullmatch(r"[\w-]+\.[\w-]+\.parquet", file)}
+    return [*sorted((TABLES.keys() | others) - {"trials"}), "trials"]
+
+
+def _table(name: str) -> Table:
+    return TABLES.get(name) or Table(name, schema_of({"trial_id": "str"}))
 
 
 def _number(stem: str) -> int:

@@ -30,12 +30,13 @@ TYPES = {
 }
 
 
-def _schema(columns: Mapping[str, str]) -> pa.Schema:
+def schema_of(columns: Mapping[str, str]) -> pa.Schema:
+    """Columns by name, each with a type of `TYPES`; one that may be null has a `?` behind it: `"f64?"`."""
     fields = [pa.field(name, TYPES[kind.rstrip("?")], nullable=kind.endswith("?")) for name, kind in columns.items()]
     return pa.schema(fields, metadata={"mdlray_row_version": str(ROW_VERSION)})
 
 
-TRIALS = _schema(
+TRIALS = schema_of(
     {
         "trial_id": "str",
         "cell_id": "str",  # what repetitions over seeds share
@@ -106,7 +107,7 @@ TRIALS = _schema(
     }
 )
 
-CURVES = _schema(
+CURVES = schema_of(
     {
         "trial_id": "str",
         "epoch": "i64",
@@ -118,7 +119,7 @@ CURVES = _schema(
     }
 )
 
-LAYERS = _schema(
+LAYERS = schema_of(
     {
         "trial_id": "str",
         "layer": "str",
@@ -131,7 +132,7 @@ LAYERS = _schema(
     }
 )
 
-WEIGHTS = _schema(
+WEIGHTS = schema_of(
     {
         "trial_id": "str",
         "layer": "str",  # as in LAYERS; weight tensors only, for biases are never removed
@@ -159,9 +160,9 @@ _MEASURED = ("train_accuracy", "validation_accuracy", "test_accuracy", "compress
 FRONT = pa.unify_schemas(
     [
         pa.schema([TRIALS.field(name) for name in _CELL.split()], metadata=TRIALS.metadata),
-        _schema({"num_trials": "i64"}),  # repetitions; the std over them has ddof 1, and is null for one
-        _schema({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
-        _schema(
+        schema_of({"num_trials": "i64"}),  # repetitions; the std over them has ddof 1, and is null for one
+        schema_of({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
+        schema_of(
             {
                 "on_front": "bool",  # chosen on mean accuracy (see ranked_by) and mean bytes; students among themselves
                 "hypervolume": "f64?",  # of the group's front, repeated in each of its rows

@@ -1,8 +1,8 @@
 """The files of one sweep: `Store` knows every path below `results/<sweep>/`, writes what a pack brought, reads tables.
 
-    parts/ {trials,curves,layers,weights}.parquet     rows, by pack and compacted (mdlray.results.parts)
-    models/<trial_id>.mdl                             the compressed networks
-    checkpoints/<pack_id>.pt                          packs that are half done
+    parts/ <table>.parquet        rows of each table, by pack and compacted (mdlray.results.parts)
+    models/<trial_id>.mdl         the compressed networks
+    checkpoints/<pack_id>.pt      packs that are half done
     front.parquet manifest.json optuna.journal figures/ report.html
 
 Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
@@ -12,7 +12,7 @@ or a prefix in a bucket (mdlray.storage.storage).
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +22,11 @@ import pandas as pd
 import pyarrow as pa
 
 from mdlray.results.conversion import to_frame, to_table
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.parquet import parquet_bytes
-from mdlray.results.parts import FOLDER, SCHEMAS, Parts
+from mdlray.results.parts import Parts
 from mdlray.results.schema import FRONT
+from mdlray.results.tables import TABLES
 from mdlray.storage.storage import Storage, open_storage
 
 FRONT_NAME, MANIFEST, JOURNAL, REPORT = "front.parquet", "manifest.json", "optuna.journal", "report.html"
@@ -48,59 +50,13 @@ class Store:
         """What the folder is called: the sweep, or the sweep with `-quick`."""
         return self.storage.name
 
-    @property
-    def trials_path(self) -> Path | str:
-        """One row per trial, as of the last compaction."""
-        return self.storage.address("trials.parquet")
-
-    @property
-    def curves_path(self) -> Path | str:
-        """One row per trial and epoch, as of the last compaction."""
-        return self.storage.address("curves.parquet")
-
-    @property
-    def layers_path(self) -> Path | str:
-        """One row per trial and layer, as of the last compaction."""
-        return self.storage.address("layers.parquet")
-
-    @property
-    def weights_path(self) -> Path | str:
-        """One row per trial, layer and moment, as of the last compaction."""
-        return self.storage.address("weights.parquet")
-
-    @property
-    def front_path(self) -> Path | str:
-        """One row per cell, written by `write_front`."""
-        return self.storage.address(FRONT_NAME)
-
-    @property
-    def parts_folder(self) -> Path | str:
-        """Tables of packs that are not compacted yet."""
-        return self.storage.address(FOLDER)
-
-    @property
-    def models_folder(self) -> Path | str:
-        """The compressed networks."""
-        return self.storage.address(MODELS)
-
-    @property
-    def manifest_path(self) -> Path | str:
-        """What the sweep was made with, as JSON."""
-        return self.storage.address(MANIFEST)
-
-    @property
-    def figures_folder(self) -> Path | str:
-        """Figures and the tables behind them."""
-        return self.storage.address(FIGURES)
-
-    @property
-    def report_path(self) -> Path | str:
-        """The page that people look at."""
-        return self.storage.address(REPORT)
+    def path(self, name: str) -> Path | str:
+        """Where a file below the folder lies, or would: `trials.parquet`, `report.html`."""
+        return self.storage.address(name)
 
     def model_path(self, trial_id: str) -> Path | str:
         """Where the compressed network of this trial lies, or would; `mdlray.decode` takes it."""
-        return self.storage.address(_model(trial_id))
+        return self.storage.address(model_file(_plain_name(trial_id)))
 
     def writing(self) -> AbstractContextManager[None]:
         """Make the place and be its only writer.
@@ -110,32 +66,27 @@ class Store:
         """
         return self.storage.writing()
 
-    def write_pack(
-        self,
-        pack_id: str,
-        rows: Sequence[Mapping[str, Any]],
-        curves: Sequence[Mapping[str, Any]],
-        layers: Sequence[Mapping[str, Any]],
-        models: Mapping[str, bytes],
-        weights: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        """Keep what a pack brought: models (trial id → file), curves, layers, weights, then its rows, which commit it.
+    def write_pack(self, pack_id: str, result: PackResult) -> None:
+        """Keep what a pack brought: its files, the rows of its tables, and last those of `trials`, which commit it.
 
-        Raises ValueError, before anything is written, for rows that do not fit the schemas, trials that come twice, and
-        curves, layers, weights or models of trials that have no row here.
+        Raises ValueError, before anything is written, for rows that do not fit the schemas, a table that is not in
+        `TABLES`, trials that come twice, and rows or files of trials that have no row in `trials`.
         """
-        given = {"curves": curves, "layers": layers, "weights": weights, "trials": rows}
-        tables = {kind: to_table(given[kind], schema) for kind, schema in SCHEMAS.items()}
-        named = {kind: table["trial_id"].to_pylist() for kind, table in tables.items()} | {"models": list(models)}
-        ids = named["trials"]
+        if strange := sorted(result.tables.keys() - TABLES.keys()):
+            known = ", ".join(TABLES)
+            raise ValueError(f"pack {pack_id} brings rows of table {strange[0]!r}; the tables are: {known}.")
+        given = {name: result.tables.get(name, []) for name in TABLES}
+        tables = {name: to_table(rows, TABLES[name].schema) for name, rows in given.items()}
+        named = {name: table["trial_id"].to_pylist() for name, table in tables.items()}
+        ids = named.pop("trials")
         if not ids or len(set(ids)) < len(ids):
             raise ValueError(f"pack {pack_id} must bring at least one row, and one per trial; it brings {sorted(ids)}.")
-        for what, trial_ids in named.items():
+        for what, trial_ids in (named | _trials_of_files(result.files)).items():
             if stray := sorted(set(trial_ids) - set(ids)):
                 raise ValueError(f"pack {pack_id} brings {what} of trial {stray[0]}, but no row of it.")
-        name = _plain_name(pack_id)
-        self.storage.write({_model(trial_id): content for trial_id, content in models.items()})
-        self._parts.write(name, tables)
+        stem = _plain_name(pack_id)
+        self.storage.write(result.files)
+        self._parts.write(stem, tables)
 
     def compact(self) -> None:
         """Merge the parts into one file per table, then delete them; whoever kills this loses nothing."""
@@ -157,21 +108,16 @@ class Store:
         """Trial id → "ok", "stopped" or "failed", for every trial that has a row; reads two columns only."""
         return self._parts.status_by_trial()
 
+    def read(self, name: str) -> pd.DataFrame:
+        """The table of that name, in an order that compaction does not change; columns as in `TABLES`.
+
+        A table that older sweeps did not have is empty. ValueError lists the tables there are.
+        """
+        return to_frame(self._parts.merged(name))
+
     def read_trials(self) -> pd.DataFrame:
-        """One row per trial, in an order that compaction does not change; columns as in TRIALS."""
-        return to_frame(self._parts.merged("trials"))
-
-    def read_curves(self) -> pd.DataFrame:
-        """One row per trial and epoch; columns as in CURVES."""
-        return to_frame(self._parts.merged("curves"))
-
-    def read_layers(self) -> pd.DataFrame:
-        """One row per trial and layer; columns as in LAYERS."""
-        return to_frame(self._parts.merged("layers"))
-
-    def read_weights(self) -> pd.DataFrame:
-        """Histograms, one row per trial, layer and moment; columns as in WEIGHTS. Empty for folders of older sweeps."""
-        return to_frame(self._parts.merged("weights"))
+        """One row per trial: `read("trials")`."""
+        return self.read("trials")
 
     def write_front(self, front: pd.DataFrame) -> None:
         """Keep the table that `mdlray.results.derived.front.front_table` made."""
@@ -223,8 +169,15 @@ class Store:
         return Parts(self.storage)
 
 
-def _model(trial_id: str) -> str:
-    return f"{MODELS}/{_plain_name(trial_id)}.mdl"
+def _trials_of_files(files: Mapping[str, bytes]) -> dict[str, list[str]]:
+    """Folder to the trials whose files lie in it; ValueError for a name that is not `folder/trial_id.ending`."""
+    trials: dict[str, list[str]] = {}
+    for name in files:
+        parts = re.fullmatch(r"([\w-]+)/([\w-]+)\.\w+", name)
+        if parts is None:
+            raise ValueError(f"{name!r} cannot name a file of a trial; it must look like {model_file('0123abcd')!r}.")
+        trials.setdefault(parts[1], []).append(parts[2])
+    return trials
 
 
 def _checkpoint(pack_id: str) -> str:

@@ -22,7 +22,7 @@ import torch
 from mdlray.spec import TrialSpec
 from mdlray.training.state import State, from_plain, to_plain
 
-MAGIC = b"mdlray-pack-2\n"
+MAGIC = b"mdlray-pack-3\n"
 """The number grows with what a state has: an older one lacks rows, so it is refused."""
 _DIGEST, _LENGTH = 32, struct.Struct("<I")
 _log = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ from mdlray.compression import quantize_stack
 from mdlray.data import Images
 from mdlray.models import Family
 from mdlray.planning import Pack
-from mdlray.results.pack_result import PackResult, failed_pack
+from mdlray.results.pack_result import PackResult, Row, Steps, failed_pack, model_file
 from mdlray.results.schema import spec_columns
+from mdlray.results.tables import TABLES
 from mdlray.spec import TrialSpec
 from mdlray.training import Examples, Fitted, evaluate, num_batches, score_columns
 from mdlray.training.histograms import histogram_rows
@@ -53,7 +54,8 @@ def measure(pack: Pack, stack: Stack, images: Images) -> PackResult:
     fate = [(spec, position[spec.training_key]) for spec in pack.members if spec.training_key in position]
     alive = [(spec, learner) for spec, learner in fate if fitted.diverged_epoch[learner] is None]
     dead = [(spec, learner) for spec, learner in fate if fitted.diverged_epoch[learner] is not None]
-    result = failed_pack(Pack(pack.sweep, tuple(spec for spec, _ in dead)), "") if dead else PackResult()
+    result = failed_pack(Pack(pack.sweep, tuple(spec for spec, _ in dead)), "")
+    tables: dict[str, list[Row]] = {name: [] for name in TABLES} | result.tables
     for row, (_, learner) in zip(result.rows, dead, strict=True):
         epoch = fitted.diverged_epoch[learner]
         row["error"] = f"diverged: loss or weights out of range in epoch {epoch}; try a lower learning_rate."
@@ -74,21 +76,21 @@ def measure(pack: Pack, stack: Stack, images: Images) -> PackResult:
             row |= {"label_changed_fraction": stack.changed[learner], "trained_epochs": fitted.trained_epochs[learner]}
             row |= {"decoded_ok": codec.identical(networks[m], decoded[m])}
             outcome = {"status": "stopped" if learner in stack.stopped else "ok", "error": None}
-            result.rows.append(row | (outcome if row["decoded_ok"] else DECODED_OTHERWISE))
+            tables["trials"].append(row | (outcome if row["decoded_ok"] else DECODED_OTHERWISE))
             mine = {"trial_id": spec.trial_id}
             tensors = codec.layer_rows(family.layer_names(sizes), files[m], networks[m])
             epochs = fitted.curves.rows(
                 learner, fitted.trained_epochs[learner], fitted.examples_per_epoch, images.num_validation
             )
-            result.layers.extend(mine | tensor for tensor in tensors)
-            result.curves.extend(mine | epoch for epoch in epochs)
-            result.weights.extend(mine | histogram for histogram in weights[learner])
-            result.models[spec.trial_id] = files[m].blob
+            tables["layers"].extend(mine | tensor for tensor in tensors)
+            tables["curves"].extend(mine | epoch for epoch in epochs)
+            tables["weights"].extend(mine | histogram for histogram in weights[learner])
+            result.files[model_file(spec.trial_id)] = files[m].blob
     first = stack.specs[0]
     steps_per_epoch = num_batches(images.num_train, first.training.batch_size)
     done = steps_per_epoch * sum(fitted.trained_epochs)
     wanted = steps_per_epoch * first.num_epochs * len(stack.specs)
-    return replace(result, member_steps=done, saved_member_steps=wanted - done)
+    return replace(result, tables=tables, steps=Steps(done, wanted - done))
 
 
 def failed_trials(pack: Pack, specs: Sequence[TrialSpec], errors: Mapping[str, str]) -> PackResult:

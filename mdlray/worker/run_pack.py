@@ -22,7 +22,7 @@ from mdlray.data import Images, describe_images, load_images
 from mdlray.models import Family, get_family
 from mdlray.planning import Halving, Pack
 from mdlray.planning.sweep_file import define
-from mdlray.results.pack_result import PackResult, failed_pack, join
+from mdlray.results.pack_result import PackResult, failed_pack, from_plain, join, to_plain
 from mdlray.spec import SPEC_VERSION, TrialSpec
 from mdlray.training import Examples, State, fit, num_batches, place_splits
 from mdlray.training.checkpoint import Checkpoints, Progress, Save
@@ -93,7 +93,7 @@ def run_pack(
         "wall_seconds": (time.perf_counter() - started) / len(pack.members),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
-    return replace(result, rows=[row | about for row in result.rows])
+    return replace(result, tables=result.tables | {"trials": [row | about for row in result.rows]})
 
 
 def count_packs_on_gpu(pack: Pack, config: WorkerConfig, images: Load | None = None) -> int | None:
@@ -124,10 +124,10 @@ def _measure_pack(
 
     def work(piece: Sequence[TrialSpec]) -> PackResult:
         result = _measure_piece(pack, piece, images, device, config.halving, checkpoints)
-        checkpoints.piece_done(piece, vars(result))
+        checkpoints.piece_done(piece, to_plain(result))
         return result
 
-    results = [PackResult(**plain) for plain in checkpoints.finished]
+    results = [from_plain(plain) for plain in checkpoints.finished]
     left = [spec for spec in learners if spec.training_key not in checkpoints.done]
     begun = [spec for spec in left if spec.training_key in checkpoints.piece]
     results += in_pieces(begun, len(begun), work, partial(_out_of_memory, pack))
@@ -139,9 +139,9 @@ def _measure_pack(
         results += in_pieces(new, limit, work, partial(_out_of_memory, pack))
     result = join(results)
     pack_columns = {"sweep": pack.sweep, "pack_id": pack.pack_id, "num_members_in_pack": len(pack.members)}
-    rows = [row | pack_columns for row in result.rows]
+    tables = result.tables | {"trials": [row | pack_columns for row in result.rows]}
     checksums = {describe_images(learners[0].data, learners[0].seeds.randomization): images.checksum}
-    return replace(result, rows=rows, data_checksums=checksums, notes=checkpoints.notes)
+    return replace(result, tables=tables, checksums=checksums, notes=checkpoints.notes)
 
 
 def _measure_piece(
@@ -177,8 +177,8 @@ def _measure_piece(
         kept = None
         if number in needed:
             kept = teachers_of(stack.specs, stack.sizes, stack.fitted, lost) if stack else teachers
-        progress.stage_done(vars(join(results)), vars(kept) if kept else None, needed)
-    return join([PackResult(**plain) for plain in progress.results])
+        progress.stage_done(to_plain(join(results)), vars(kept) if kept else None, needed)
+    return join([from_plain(plain) for plain in progress.results])
 
 
 def _train(

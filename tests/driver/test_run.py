@@ -85,7 +85,7 @@ def test_a_long_pack_goes_on_where_its_worker_died(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(
         pd.DataFrame(results[0].rows).drop(columns=drop), pd.DataFrame(undisturbed.rows).drop(columns=drop)
     )
-    assert results[0].models == undisturbed.models and results[0].curves == undisturbed.curves
+    assert results[0].files == undisturbed.files and results[0].tables["curves"] == undisturbed.tables["curves"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from mdlray.driver.work_queue import SearchRequest, SweepRequest, grid_queue, op
 from mdlray.planning import Halving, Pack, Sweep, expand, vary
 from mdlray.planning.space import usual_space
 from mdlray.results import Store
-from mdlray.results.pack_result import failed_pack
+from mdlray.results.pack_result import PackResult, failed_pack
 from mdlray.spec import TrialSpec, replace_fields
 
 TWO_CPUS = Resources(num_parallel=2, cpus_per_pack=1, gpus_per_pack=0)
@@ -44,7 +44,7 @@ def store_rows(store: Store, pack: Pack, status: str = "ok") -> list[dict[str, A
     """What a pack brings, as if it had been trained."""
     measured = {"status": status, "error": None, "validation_accuracy": 0.9, "compressed_bytes": 1000}
     rows = [row | (measured if status != "failed" else {}) for row in failed_pack(pack, "made to fail").rows]
-    store.write_pack(pack.pack_id, rows, [], [], {})
+    store.write_pack(pack.pack_id, PackResult({"trials": rows}))
     return rows
 
 

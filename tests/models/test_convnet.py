@@ -13,7 +13,7 @@ from mdlray.models import get_family
 from mdlray.models.convnet import CONVNET, layer_names, shapes
 from mdlray.models.family import Dropout, initialize
 from mdlray.planning import Pack
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.spec import ModelSpec, TrialSpec, replace_fields
 from mdlray.worker.run_pack import WorkerConfig, run_pack
 
@@ -135,9 +135,9 @@ def test_a_pack_goes_the_whole_way(trained: PackResult, tmp_path: Path) -> None:
     for row in trained.rows:
         assert row["architecture"] == "convnet-4-k7-p3" and row["num_weights"] == 4 * 49 + 10 * 4 * 49
         assert row["decoded_ok"] and row["num_nonzero"] <= row["num_weights"] - round(0.8 * row["num_weights"])
-        assert row["test_accuracy"] > 0.6 and len(trained.models[row["trial_id"]]) == row["compressed_bytes"]
+        assert row["test_accuracy"] > 0.6 and len(trained.files[model_file(row["trial_id"])]) == row["compressed_bytes"]
     path = tmp_path / "network.mdl"
-    path.write_bytes(trained.models[trained.rows[0]["trial_id"]])
+    path.write_bytes(trained.files[model_file(trained.rows[0]["trial_id"])])
     network = mdlray.decode(path)
     assert network(torch.zeros(2, 28, 28, dtype=torch.uint8)).shape == (2, 10)
 
@@ -152,6 +152,6 @@ def test_channels_may_be_removed_and_ordered() -> None:
     assert fewer["num_nonzero"] <= whole["num_nonzero"]
     for column in ("trained_test_accuracy", "validation_accuracy", "test_accuracy"):
         assert fewer[column] == pytest.approx(whole[column], abs=0.0026), column
-    kernels = build_decoded(result.models[tidy.trial_id]).weights[0]
+    kernels = build_decoded(result.files[model_file(tidy.trial_id)]).weights[0]
     counts = torch.count_nonzero(kernels.flatten(1), dim=1).tolist()
     assert counts == sorted(counts, reverse=True)

@@ -13,7 +13,7 @@ from mdlray.models import dense, get_family
 from mdlray.models.family import initialize
 from mdlray.models.hashed import HASHED, MAX_BUCKETS, fans, layer_names, shapes
 from mdlray.planning import Pack
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.spec import ModelSpec, TrialSpec, replace_fields
 from mdlray.worker.run_pack import WorkerConfig, run_pack
 
@@ -178,9 +178,9 @@ def test_a_pack_goes_the_whole_way(tmp_path: Path) -> None:
     for row in result.rows:
         assert row["architecture"] == "hashed-30-f0.1" and row["num_weights"] == 2352 + 30
         assert row["decoded_ok"] and row["num_nonzero"] <= 2382 - round(0.5 * 2382)
-        assert row["test_accuracy"] > 0.7 and len(result.models[row["trial_id"]]) == row["compressed_bytes"]
+        assert row["test_accuracy"] > 0.7 and len(result.files[model_file(row["trial_id"])]) == row["compressed_bytes"]
     path = tmp_path / "network.mdl"
-    path.write_bytes(result.models[result.rows[0]["trial_id"]])
+    path.write_bytes(result.files[model_file(result.rows[0]["trial_id"])])
     network = mdlray.decode(path)
     pixels = torch.randint(0, 256, (2, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     sizes = (784, 30, 10, 2352, 30, 0)

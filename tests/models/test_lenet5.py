@@ -16,7 +16,7 @@ from mdlray.models.family import Dropout, initialize
 from mdlray.models.lenet5 import CURVATURE_CHUNK, curvature, forward, layer_names, shapes
 from mdlray.planning import Pack
 from mdlray.results.conversion import to_table
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training.memory import measure_need
@@ -179,14 +179,14 @@ def trained() -> tuple[PackResult, list[bytes]]:
 def test_a_pack_goes_the_whole_way(trained: tuple[PackResult, list[bytes]], tmp_path: Path) -> None:
     result, _ = trained
     assert [row["status"] for row in result.rows] == ["ok"] * 4, [row["error"] for row in result.rows]
-    assert to_table(result.rows, TRIALS).num_rows == 4 and to_table(result.layers, LAYERS).num_rows == 4 * 8
-    assert to_table(result.curves, CURVES).num_rows == 4 * 3
+    assert to_table(result.rows, TRIALS).num_rows == 4 and to_table(result.tables["layers"], LAYERS).num_rows == 4 * 8
+    assert to_table(result.tables["curves"], CURVES).num_rows == 4 * 3
     for row in result.rows:
         assert row["architecture"] == "lenet5-4-6-20" and row["num_weights"] == 100 + 600 + 96 * 20 + 200
         assert row["decoded_ok"] and row["num_nonzero"] <= row["num_weights"] - round(0.8 * row["num_weights"])
-        assert row["test_accuracy"] > 0.4 and len(result.models[row["trial_id"]]) == row["compressed_bytes"]
+        assert row["test_accuracy"] > 0.4 and len(result.files[model_file(row["trial_id"])]) == row["compressed_bytes"]
     path = tmp_path / "network.mdl"
-    path.write_bytes(result.models[result.rows[0]["trial_id"]])
+    path.write_bytes(result.files[model_file(result.rows[0]["trial_id"])])
     network = mdlray.decode(path)
     assert network(torch.zeros(2, 28, 28, dtype=torch.uint8)).shape == (2, 10)
 
@@ -194,7 +194,7 @@ def test_a_pack_goes_the_whole_way(trained: tuple[PackResult, list[bytes]], tmp_
 def test_a_pack_goes_on_from_a_checkpoint(trained: tuple[PackResult, list[bytes]]) -> None:
     result, blobs = trained
     again = run_pack(Pack("toy", members()), WorkerConfig(), checkpoint=blobs[1])
-    assert again.models == result.models and again.curves == result.curves
+    assert again.files == result.files and again.tables["curves"] == result.tables["curves"]
 
 
 def test_one_network_does_not_depend_on_its_neighbors(trained: tuple[PackResult, list[bytes]]) -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from mdlray.report.joined import joined, joined_curves, joined_weights
 from mdlray.results import Store
+from mdlray.results.pack_result import PackResult
 
 
 def points(trial_id, value):
@@ -11,7 +12,7 @@ def points(trial_id, value):
 
 def keep(folder, rows, value):
     curves = [point for row in rows for point in points(row["trial_id"], value)]
-    Store(folder).write_pack("p0", rows, curves, [], {})
+    Store(folder).write_pack("p0", PackResult({"trials": rows, "curves": curves}))
 
 
 def test_every_trial_counts_once_and_ok_wins(tmp_path, make_row):
@@ -32,8 +33,8 @@ def test_histograms_of_weights_are_those_of_the_folder_that_the_row_is_from(tmp_
     for folder, rows, high in (("a", [both], 1.0), ("b", [both, own], 2.0)):
         about = {"layer": "output.weight", "moment": "trained", "epoch": 9.0, "num_zero": 0, "low": -high, "high": high}
         weights = [about | {"trial_id": row["trial_id"], "counts": [1] * 64} for row in rows]
-        Store(tmp_path / folder).write_pack("p0", rows, [], [], {}, weights)
-    Store(tmp_path / "c").write_pack("p0", [make_row({"seeds.initialization": 2})], [], [], {})
+        Store(tmp_path / folder).write_pack("p0", PackResult({"trials": rows, "weights": weights}))
+    Store(tmp_path / "c").write_pack("p0", PackResult({"trials": [make_row({"seeds.initialization": 2})]}))
     folders = [tmp_path / name for name in "abc"]
     found = joined_weights(folders, *joined(folders)).set_index("trial_id")["high"]
     assert found.to_dict() == {both["trial_id"]: 1.0, own["trial_id"]: 2.0}

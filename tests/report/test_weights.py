@@ -8,6 +8,7 @@ import pytest
 from mdlray.report import write_report
 from mdlray.report.weights import _first_layer, _per_width, chosen_pair, weight_pictures
 from mdlray.results import Store
+from mdlray.results.pack_result import PackResult
 
 MOMENTS = ("before_last_pruning", "after_last_pruning", "trained")
 
@@ -25,7 +26,7 @@ def store(tmp_path, make_row):
             make_row({f"{'training.' if n == 'regularizer' else ''}{n}": v for n, v in s.items()}) for s in settings
         ]
         weights = [one for row in rows for one in histograms(row, moments)]
-        Store(tmp_path).write_pack("p0", rows, [], [], {}, weights)
+        Store(tmp_path).write_pack("p0", PackResult({"trials": rows, "weights": weights}))
         return Store(tmp_path)
 
     return write
@@ -41,7 +42,7 @@ def test_the_pair_is_of_one_task_and_ratio_near_the_printed_one_and_of_the_lowes
     settings += [pruned(name, 0.95, **{"seeds.initialization": seed}) for name in ("l1", "l2") for seed in (3, 2)]
     settings += [pruned("l2", 0.96, **{"compression.method": "obd"}), pruned("l1", 0.96)]
     made = store(settings)
-    pair = chosen_pair(made.read_trials(), made.read_weights())
+    pair = chosen_pair(made.read_trials(), made.read("weights"))
     assert list(pair["regularizer"]) == ["l1", "l2"]
     assert set(pair["pruning_ratio"]) == {0.95} and set(pair["seed"]) == {2}
 
@@ -58,7 +59,7 @@ def test_the_pair_is_of_one_task_and_ratio_near_the_printed_one_and_of_the_lowes
 )
 def test_nothing_is_drawn_where_there_is_no_pair(store, settings, moments):
     made = store(settings, moments)
-    assert weight_pictures(made.read_trials(), made.read_weights()) == {}
+    assert weight_pictures(made.read_trials(), made.read("weights")) == {}
     assert not any(path.stem == "weights" for path in write_report(made.folder))
 
 
@@ -67,16 +68,16 @@ def test_the_report_has_the_figure(store):
     written = write_report(made.folder)
     names = [path.name for path in written]
     assert "weights.png" in names and "weights.svg" in names
-    svg = (made.figures_folder / "weights.svg").read_bytes()
+    svg = (made.path("figures") / "weights.svg").read_bytes()
     assert sum(node.get("id", "").startswith("axes_") for node in ElementTree.fromstring(svg).iter()) == 2
-    assert "Weights around the last pruning step" in made.report_path.read_text()
+    assert "Weights around the last pruning step" in made.path("report.html").read_text()
     before = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in write_report(made.folder)] == before
 
 
 def test_heights_are_weights_per_width_of_the_first_layer(store):
     made = store([pruned("l1", 0.96)])
-    layer = _first_layer(made.read_weights())
+    layer = _first_layer(made.read("weights"))
     assert set(layer["layer"]) == {"hidden_1.weight"} and len(layer) == 3
     heights, edges = _per_width(layer.iloc[0])
     # Bins are 1/64 wide: 1 and 3 weights in each are 0.64 and 1.92 per hundredth.

@@ -9,6 +9,7 @@ import pytest
 
 from mdlray.report import write_report as write
 from mdlray.results import Store
+from mdlray.results.pack_result import PackResult
 from mdlray.studies.registry import find_study
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruning"
@@ -46,26 +47,26 @@ def test_a_sweep_gets_all_its_files(tmp_path, make_row):
     store = Store(tmp_path)
     rows = [make_row({"seeds.initialization": seed}, test_accuracy=0.97 + seed / 100) for seed in range(2)]
     failed = make_row({"compression.pruning_ratio": 0.5}, status="failed", error="<oops> & more")
-    store.write_pack("p0", [*rows, failed], [], [], {})
+    store.write_pack("p0", PackResult({"trials": [*rows, failed]}))
     store.write_manifest({"runs": [{"question": "Which <way> is best?"}]})
     written = write_report(tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in written} == NAMES | OF_STUDY
     assert all(path.stat().st_size > 100 for path in written)
-    html = store.report_path.read_text()
+    html = store.path("report.html").read_text()
     assert "Which &lt;way&gt; is best?" in html and "&lt;oops&gt; &amp; more" in html and "97.50 ± 0.71" in html
-    kept = pd.read_parquet(store.figures_folder / "published_comparison.parquet")
-    read = pd.read_csv(store.figures_folder / "published_comparison.csv")
+    kept = pd.read_parquet(store.path("figures") / "published_comparison.parquet")
+    read = pd.read_csv(store.path("figures") / "published_comparison.csv")
     assert kept["at_or_above"].tolist() == read["at_or_above"].tolist() == [True]
     assert kept["num_trials"].tolist() == [2] and kept["difference_percent"][0] == pytest.approx(97.5 - 96.99)
     # The report only looks: tables stay as they were, and the same rows give the same page.
-    assert not store.trials_path.exists()
+    assert not store.path("trials.parquet").exists()
     before = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in write_report(tmp_path)] == before
 
 
 def test_the_page_shows_the_printed_tables_and_claims_that_have_rows_here(tmp_path, make_row):
     def headings(folder, *rows):
-        Store(tmp_path / folder).write_pack("p0", list(rows), [], [], {})
+        Store(tmp_path / folder).write_pack("p0", PackResult({"trials": list(rows)}))
         write_report(tmp_path / folder)
         assert (tmp_path / folder / "figures" / "paper_tables.md").read_text().count("\n## Table ") == 6
         found = re.findall("<h2>(.*?)</h2>", (tmp_path / folder / "report.html").read_text())
@@ -91,7 +92,7 @@ def test_thin_tables_get_all_files_too(tmp_path, make_row, case):
         "one row": make_row(),
         "unknown data set": make_row({"data.dataset": "never_heard_of"}),
     }[case]
-    Store(tmp_path).write_pack("p0", [row], [], [], {})
+    Store(tmp_path).write_pack("p0", PackResult({"trials": [row]}))
     assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == NAMES | OF_STUDY
     read = pd.read_parquet(tmp_path / "figures" / "published_comparison.parquet")
     assert len(read) == (case == "one row")
@@ -99,7 +100,7 @@ def test_thin_tables_get_all_files_too(tmp_path, make_row, case):
 
 def test_a_study_is_in_the_report_of_the_sweep_that_names_it_and_of_no_other(tmp_path, make_row):
     store = Store(tmp_path)
-    store.write_pack("p0", [make_row()], [], [], {})
+    store.write_pack("p0", PackResult({"trials": [make_row()]}))
     for named, files in (("", NAMES), (STUDY, NAMES | OF_STUDY)):
         store.write_manifest({"runs": [{"question": "?", "study": named}]})
         done = command(str(tmp_path))
@@ -110,7 +111,7 @@ def test_a_study_is_in_the_report_of_the_sweep_that_names_it_and_of_no_other(tmp
 
 
 def test_the_command_writes_and_says_where(tmp_path, make_row):
-    Store(tmp_path).write_pack("p0", [make_row()], [], [], {})
+    Store(tmp_path).write_pack("p0", PackResult({"trials": [make_row()]}))
     done = command(str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert {line.removeprefix(f"{tmp_path}/") for line in done.stdout.split()} == NAMES
@@ -118,8 +119,8 @@ def test_the_command_writes_and_says_where(tmp_path, make_row):
 
 def test_rows_of_other_folders_take_part_and_their_folders_stay_as_they_are(tmp_path, make_row):
     rows = [make_row({"seeds.initialization": seed}) for seed in range(3)]
-    Store(tmp_path / "a").write_pack("p0", rows[:2], [], [], {})
-    Store(tmp_path / "b").write_pack("p0", rows[1:], [], [], {})
+    Store(tmp_path / "a").write_pack("p0", PackResult({"trials": rows[:2]}))
+    Store(tmp_path / "b").write_pack("p0", PackResult({"trials": rows[1:]}))
     done = command(str(tmp_path / "a"), "--with", str(tmp_path / "b"), "--study", STUDY)
     assert (done.returncode, done.stderr) == (0, "")
     assert pd.read_parquet(tmp_path / "a" / "figures" / "published_comparison.parquet")["num_trials"].tolist() == [3]
@@ -136,7 +137,7 @@ def test_students_get_a_figure_with_curves_of_every_folder(tmp_path, make_row):
     for folder, row in (("a", first), ("b", student)):
         blank = dict.fromkeys(["validation_nats_per_example", "train_accuracy", "validation_accuracy", "sparsity"])
         point = {"trial_id": row["trial_id"], "epoch": 1, "train_nats_per_example": 0.5} | blank
-        Store(tmp_path / folder).write_pack("p0", [row], [point], [], {})
+        Store(tmp_path / folder).write_pack("p0", PackResult({"trials": [row], "curves": [point]}))
     written = {path.relative_to(tmp_path / "a").as_posix() for path in write_report(tmp_path / "a", [tmp_path / "b"])}
     assert written == NAMES | OF_STUDY | {"figures/students.png", "figures/students.svg"}
     assert "Students, round after round" in (tmp_path / "a" / "report.html").read_text()

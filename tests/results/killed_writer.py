@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from mdlray.results import parts
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES, TRIALS
 from mdlray.results.store import Store
 
@@ -30,8 +31,10 @@ def write(store: Store, number: int, trials: dict[str, str]) -> None:
     curves = [POINT | {"trial_id": t, "epoch": e, "train_accuracy": float(number)} for t in ok for e in (1, 2)]
     layers = [LAYER | {"trial_id": trial} for trial in ok]
     weights = [BINS | {"trial_id": trial, "num_zero": number} for trial in ok]
-    models = {trial: f"model of {trial}".encode() * 100 for trial in ok}
-    store.write_pack("pack", rows, curves, layers, models, weights)
+    files = {model_file(trial): f"model of {trial}".encode() * 100 for trial in ok}
+    store.write_pack(
+        "pack", PackResult({"trials": rows, "curves": curves, "layers": layers, "weights": weights}, files)
+    )
 
 
 def history(store: Store) -> None:

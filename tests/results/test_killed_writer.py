@@ -26,14 +26,14 @@ AFTER = [
 
 
 def rows_and_everything_they_speak_of(store: Store) -> dict[str, tuple[str, int]]:
-    trials, curves, layers = store.read_trials(), store.read_curves(), store.read_layers()
+    trials, curves, layers = store.read_trials(), store.read("curves"), store.read("layers")
     rows = {t: (s, int(n)) for t, s, n in zip(trials.trial_id, trials.status, trials.wall_seconds, strict=True)}
     assert len(rows) == len(trials)
     ok = {trial: number for trial, (status, number) in rows.items() if status == "ok"}
     points = curves.groupby("trial_id")["train_accuracy"].agg(list).to_dict()
     assert points == {trial: [number] * 2 for trial, number in ok.items()}
     assert sorted(layers["trial_id"]) == sorted(ok)
-    weights = store.read_weights()
+    weights = store.read("weights")
     assert dict(zip(weights["trial_id"], weights["num_zero"], strict=True)) == ok and len(weights) == len(ok)
     for trial in ok:
         assert store.model_path(trial).read_bytes() == f"model of {trial}".encode() * 100

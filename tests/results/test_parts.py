@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mdlray.results import parts as parts_module
 from mdlray.results.conversion import to_table
 from mdlray.results.parquet import parquet_bytes
-from mdlray.results.parts import SCHEMAS, Parts
+from mdlray.results.parts import Parts
 from mdlray.results.schema import CURVES, LAYERS, TRIALS, WEIGHTS
+from mdlray.results.tables import TABLES
 from mdlray.storage.local import LocalFolder
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
@@ -85,9 +86,9 @@ def test_compaction_changes_no_byte_of_what_is_read_and_leaves_no_part(tmp_path)
     parts = make_parts(tmp_path)
     for attempt, trials in enumerate([{"d": "ok", "a": "ok"}, {"c": "failed"}, {"b": "ok"}]):
         parts.write(f"p{attempt}", pack(trials, attempt))
-    before = [parts.merged(kind) for kind in SCHEMAS]
+    before = [parts.merged(kind) for kind in TABLES]
     parts.compact()
-    assert [parts.merged(kind) for kind in SCHEMAS] == before
+    assert [parts.merged(kind) for kind in TABLES] == before
     assert list((tmp_path / "parts").iterdir()) == []
     once = (tmp_path / "trials.parquet").read_bytes()
     parts.compact()
@@ -101,7 +102,7 @@ def test_the_order_of_packs_leaves_no_trace(tmp_path):
         for number in order:
             parts.write(f"p{number}", pack(trials[number], number))
         parts.compact()
-    for kind in SCHEMAS:
+    for kind in TABLES:
         assert (tmp_path / "one" / f"{kind}.parquet").read_bytes() == (
             tmp_path / "other" / f"{kind}.parquet"
         ).read_bytes()
@@ -190,7 +191,7 @@ def test_many_packs_are_merged_and_nothing_that_is_read_changes(tmp_path, monkey
     assert len(list((tmp_path / "merging" / "parts").glob("*.parquet"))) < 60
     for parts in (merging, plain):
         parts.compact()
-    for kind in SCHEMAS:
+    for kind in TABLES:
         name = f"{kind}.parquet"
         assert (tmp_path / "merging" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
     assert list((tmp_path / "merging" / "parts").iterdir()) == []

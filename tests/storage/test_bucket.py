@@ -16,6 +16,7 @@ import mdlray.codec
 from mdlray.report import write_report
 from mdlray.results import Store, load
 from mdlray.results.derived.front import front_table
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES
 from mdlray.storage import retries
 from mdlray.storage.storage import open_storage
@@ -26,7 +27,10 @@ ADDRESS = "s3://bucket/results/toy"
 def write(store: Store, make_row, number: int, *, size: int = 100) -> str:
     row = make_row(seed=number)
     curve = dict.fromkeys(CURVES.names, 0.5) | {"trial_id": row["trial_id"], "epoch": 1}
-    store.write_pack(f"p{number}", [row], [curve], [], {row["trial_id"]: bytes([number % 256]) * size})
+    store.write_pack(
+        f"p{number}",
+        PackResult({"trials": [row], "curves": [curve]}, {model_file(row["trial_id"]): bytes([number % 256]) * size}),
+    )
     return row["trial_id"]
 
 
@@ -95,7 +99,7 @@ def test_a_store_in_a_bucket_is_one_in_a_folder(s3, tmp_path, make_row):
         store.write_manifest({"runs": []})
         store.write_front(front_table(store.read_trials()))
     pd.testing.assert_frame_equal(load(ADDRESS), load(tmp_path / "toy"))
-    pd.testing.assert_frame_equal(there.read_curves(), here.read_curves())
+    pd.testing.assert_frame_equal(there.read("curves"), here.read("curves"))
     assert there.status_by_trial() == here.status_by_trial() and there.read_manifest() == {"runs": []}
     assert there.storage.read(f"models/{trial_id}.mdl") == here.storage.read(f"models/{trial_id}.mdl")
     names = {str(path.relative_to(tmp_path / "toy")) for path in (tmp_path / "toy").rglob("*") if path.is_file()}

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mdlray.results import Store
+from mdlray.results.pack_result import PackResult
 from mdlray.storage import bucket_lock as lease
 from mdlray.storage.lock_owner import LockOwner
 
@@ -72,13 +73,13 @@ def test_whoever_has_lost_its_lock_writes_no_more(s3, monkeypatch, make_row):
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.2)
     store, other = Store(ADDRESS), Store(ADDRESS)
     with store.writing():
-        store.write_pack("p0", [make_row()], [], [], {})
+        store.write_pack("p0", PackResult({"trials": [make_row()]}))
         other.storage.delete([store.storage.lease.name])
         with other.writing():
             time.sleep(1)
             with pytest.raises(ValueError, match="lost .*toy to another one: .* the same command resumes"):
-                store.write_pack("p1", [make_row(seed=1)], [], [], {})
-            other.write_pack("p2", [make_row(seed=2)], [], [], {})
+                store.write_pack("p1", PackResult({"trials": [make_row(seed=1)]}))
+            other.write_pack("p2", PackResult({"trials": [make_row(seed=2)]}))
             assert len(locks(other)) == 1
     assert len(other.status_by_trial()) == 2
 

@@ -43,7 +43,8 @@ def pack(optimizer: str = "sgd") -> Pack:
 
 
 def without_times(result: PackResult) -> PackResult:
-    return replace(result, rows=[{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows])
+    rows = [{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows]
+    return replace(result, tables=result.tables | {"trials": rows})
 
 
 @functools.cache
@@ -67,9 +68,9 @@ def test_histograms_from_before_the_interruption_are_kept() -> None:
     """The last pruning is in epoch 7: what is known of it after epoch 8 comes from the checkpoint alone."""
     undisturbed, blobs = whole()
     again = run_pack(pack(), SITE, checkpoint=blobs[-1])
-    before = [row for row in again.weights if row["moment"] == "before_last_pruning"]
+    before = [row for row in again.tables["weights"] if row["moment"] == "before_last_pruning"]
     assert before and {row["epoch"] for row in before} == {7.0}
-    assert again.weights == undisturbed.weights
+    assert again.tables["weights"] == undisturbed.tables["weights"]
 
 
 def test_a_checkpoint_of_an_older_state_is_refused() -> None:

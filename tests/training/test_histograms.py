@@ -107,8 +107,8 @@ def run() -> tuple[list[dict[str, Any]], Caught]:
         patch.setattr(Pruner, "__call__", watched)
         result = run_pack(Pack("toy", SPECS), WorkerConfig())
     assert {row["status"] for row in result.rows} == {"ok"}, [row["error"] for row in result.rows]
-    assert to_table(result.weights, WEIGHTS).num_rows == 3 * 6 + 2
-    return result.weights, caught
+    assert to_table(result.tables["weights"], WEIGHTS).num_rows == 3 * 6 + 2
+    return result.tables["weights"], caught
 
 
 def rows_of(rows: list[dict[str, Any]], spec: TrialSpec, moment: str) -> dict[str, dict[str, Any]]:
@@ -177,6 +177,6 @@ def test_who_is_stopped_early_is_counted_after_it_was_pruned_at_once() -> None:
     stopped = [row["trial_id"] for row in result.rows if row["status"] == "stopped"]
     assert len(stopped) == 2
     for trial_id in stopped:
-        mine = [row for row in result.weights if row["trial_id"] == trial_id]
+        mine = [row for row in result.tables["weights"] if row["trial_id"] == trial_id]
         assert [(row["moment"], row["epoch"]) for row in mine] == [("trained", 6.0)] * 2
         assert sum(row["num_zero"] for row in mine) == round(0.9 * 23820)

@@ -14,7 +14,7 @@ from mdlray.models.family import initialize
 from mdlray.planning import Halving, Pack, Sweep, expand, vary
 from mdlray.planning.sweep_file import find_sweep, load_sweep
 from mdlray.results.conversion import to_table
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import StudentSpec, TrialSpec, replace_fields
 from mdlray.training import Examples
@@ -139,7 +139,7 @@ def test_networks_of_other_families_have_students(fields: dict[str, object], sta
     assert student["status"] == "ok", student["error"]
     assert student["architecture"] == architecture and student["num_weights"] < teacher["num_weights"]
     assert student["decoded_ok"] and student["test_accuracy"] > 0.5
-    mine = [curve for curve in result.curves if curve["trial_id"] == student["trial_id"]]
+    mine = [curve for curve in result.tables["curves"] if curve["trial_id"] == student["trial_id"]]
     assert mine[-1]["train_nats_per_example"] < mine[0]["train_nats_per_example"]
 
 
@@ -201,7 +201,8 @@ def test_the_sweep_asks_for_five_repetitions_of_small_networks_then_of_the_blog(
 
 
 def without_times(result: PackResult) -> PackResult:
-    return replace(result, rows=[{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows])
+    rows = [{k: v for k, v in row.items() if k != "wall_seconds"} for row in result.rows]
+    return replace(result, tables=result.tables | {"trials": rows})
 
 
 FAKE = {"data__label_randomization_fraction": 1.0, "seeds__data_order": 4, "training__dropout": 0.2}
@@ -226,8 +227,8 @@ def test_every_round_that_is_asked_for_is_a_row_like_others() -> None:
     result, _ = whole()
     assert {row["status"] for row in result.rows} == {"ok"}, [row["error"] for row in result.rows]
     assert to_table([row | {"wall_seconds": 0.0} for row in result.rows], TRIALS).num_rows == 7
-    assert to_table(result.layers, LAYERS).num_rows == 7 * 6
-    assert to_table(result.curves, CURVES).num_rows == 2 * 3 + 5 * 2
+    assert to_table(result.tables["layers"], LAYERS).num_rows == 7 * 6
+    assert to_table(result.tables["curves"], CURVES).num_rows == 2 * 3 + 5 * 2
     rows = {row["trial_id"]: row for row in result.rows}
     seen = [(rows[one.trial_id]["architecture"], rows[one.trial_id]["student_round"]) for one in trials()]
     large, small = ("dense-20-10", 0), ("dense-5-2", 2)
@@ -237,17 +238,17 @@ def test_every_round_that_is_asked_for_is_a_row_like_others() -> None:
         units = (784, *one.network.hidden_units, 10)
         assert row["num_weights"] == sum(i * o for i, o in itertools.pairwise(units)) and row["decoded_ok"]
         assert row["num_epochs"] == row["trained_epochs"] == (2 if one.student.round else 3)
-        assert row["compressed_bytes"] == len(result.models[one.trial_id])
+        assert row["compressed_bytes"] == len(result.files[model_file(one.trial_id)])
         assert (row["label_changed_fraction"] > 0.8) == (one.data.label_randomization_fraction == 1)
         if one.student.round:
-            mine = [curve for curve in result.curves if curve["trial_id"] == one.trial_id]
+            mine = [curve for curve in result.tables["curves"] if curve["trial_id"] == one.trial_id]
             assert mine[-1]["train_nats_per_example"] < mine[0]["train_nats_per_example"] and mine[-1]["sparsity"] == 0
             assert mine[-1]["validation_accuracy"] == pytest.approx(row["trained_validation_accuracy"])
     fine, coarse = (rows[one.trial_id] for one in trials()[2:4])
     assert fine["trained_test_accuracy"] == coarse["trained_test_accuracy"]
     assert fine["compressed_bytes"] > coarse["compressed_bytes"]
     assert rows[trials()[1].trial_id]["student_strategy"] == "noise soft_labels random shrink_factor=0.5 num_epochs=2"
-    assert result.member_steps == 28 * (2 * 3 + 2 * 2 + 2 * 2 + 2 + 2) and result.saved_member_steps == 0
+    assert result.steps.done == 28 * (2 * 3 + 2 * 2 + 2 * 2 + 2 + 2) and result.steps.saved == 0
 
 
 def test_a_student_alone_is_the_one_in_the_stack() -> None:
@@ -256,7 +257,10 @@ def test_a_student_alone_is_the_one_in_the_stack() -> None:
     for me in (spec(2), spec(2, **FAKE)):
         alone = run_pack(Pack("toy", (me,)), SITE)
         assert len(alone.rows) == 1
-        mine = [[c for c in curves if c["trial_id"] == me.trial_id] for curves in (alone.curves, whole()[0].curves)]
+        mine = [
+            [c for c in curves if c["trial_id"] == me.trial_id]
+            for curves in (alone.tables["curves"], whole()[0].tables["curves"])
+        ]
         for one, among in zip(*mine, strict=True):
             assert one["train_nats_per_example"] == pytest.approx(among["train_nats_per_example"], rel=0.02)
         assert alone.rows[0]["test_accuracy"] == pytest.approx(rows[me.trial_id]["test_accuracy"], abs=0.011)

@@ -10,6 +10,7 @@ from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.models.family import initialize
 from mdlray.planning import Pack
+from mdlray.results.pack_result import model_file
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import Fitted, place_splits
 from mdlray.training.curves import Curves
@@ -38,7 +39,7 @@ def test_a_row_is_what_the_file_decodes_to() -> None:
     result = measure(Pack("sweep", (learner, coarse)), stack_of([learner], [None]), images)
     assert [row["trial_id"] for row in result.rows] == [learner.trial_id, coarse.trial_id]
     for row, levels in zip(result.rows, (16, 2), strict=True):
-        blob = result.models[row["trial_id"]]
+        blob = result.files[model_file(row["trial_id"])]
         assert row["status"] == "ok" and row["compressed_bytes"] == len(blob)
         assert max(len(np.unique(t.weights)) for t in codec.decode(blob).tensors[::2]) <= levels
         with torch.no_grad():
@@ -54,7 +55,7 @@ def test_a_diverged_member_fails_alone() -> None:
     rows = {row["trial_id"]: row for row in result.rows}
     assert rows[specs[0].trial_id]["status"] == "failed"
     assert "out of range in epoch 3" in rows[specs[0].trial_id]["error"]
-    assert rows[specs[1].trial_id]["status"] == "ok" and set(result.models) == {specs[1].trial_id}
+    assert rows[specs[1].trial_id]["status"] == "ok" and set(result.files) == {model_file(specs[1].trial_id)}
 
 
 def test_students_without_a_teacher_say_why() -> None:

@@ -12,7 +12,7 @@ from mdlray.models import Family, Parameters, get_family
 from mdlray.models.family import initialize
 from mdlray.planning import Halving, Pack
 from mdlray.results.conversion import to_table
-from mdlray.results.pack_result import PackResult
+from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import Examples, epoch_batches, member_generator, place_splits
@@ -77,8 +77,8 @@ def test_rows_fit_the_schemas(packs: dict[int, PackResult]) -> None:
     result = packs[7]
     assert {row["status"] for row in result.rows} == {"ok"}, [row["error"] for row in result.rows]
     assert to_table(result.rows, TRIALS).num_rows == 7
-    assert to_table(result.curves, CURVES).num_rows == 7 * 6
-    assert to_table(result.layers, LAYERS).num_rows == 7 * 4
+    assert to_table(result.tables["curves"], CURVES).num_rows == 7 * 6
+    assert to_table(result.tables["layers"], LAYERS).num_rows == 7 * 4
 
 
 def test_neighbors_do_not_matter(packs: dict[int, PackResult]) -> None:
@@ -86,9 +86,9 @@ def test_neighbors_do_not_matter(packs: dict[int, PackResult]) -> None:
     rows = [mine(result.rows)[0] for result in packs.values()]
     assert len({row["label_changed_fraction"] for row in rows}) == 1
     assert len({row["num_nonzero"] for row in rows}) == 1
-    curves = [[(row["epoch"], row["sparsity"]) for row in mine(result.curves)] for result in packs.values()]
+    curves = [[(row["epoch"], row["sparsity"]) for row in mine(result.tables["curves"])] for result in packs.values()]
     assert curves[0] == curves[1] == curves[2] and curves[0][-1][1] == pytest.approx(0.9, abs=1e-4)
-    first_epochs = [mine(result.curves)[0]["train_nats_per_example"] for result in packs.values()]
+    first_epochs = [mine(result.tables["curves"])[0]["train_nats_per_example"] for result in packs.values()]
     assert first_epochs[1:] == pytest.approx(first_epochs[:1] * 2, rel=1e-4)
     for column in ("validation_accuracy", "test_accuracy", "trained_test_accuracy"):
         # Some of 400 validation or 1,000 test pictures may fall on the other side after some hundred steps of rounding.
@@ -120,7 +120,7 @@ def test_parts_sum_to_the_file_and_the_file_is_the_measured_network(
 ) -> None:
     images = load_images(ME.data, 0, None)
     for row in packs[7].rows:
-        blob = packs[7].models[row["trial_id"]]
+        blob = packs[7].files[model_file(row["trial_id"])]
         assert row["compressed_bytes"] == len(blob) and row["decoded_ok"]
         parts = ("header_bytes", "mask_bytes", "values_bytes", "codebook_bytes")
         assert sum(row[part] for part in parts) == len(blob)
@@ -137,7 +137,7 @@ def test_parts_sum_to_the_file_and_the_file_is_the_measured_network(
 
 
 def test_exactly_the_asked_share_is_pruned(packs: dict[int, PackResult]) -> None:
-    last = {row["trial_id"]: row["sparsity"] for row in packs[20].curves if row["epoch"] == 6}
+    last = {row["trial_id"]: row["sparsity"] for row in packs[20].tables["curves"] if row["epoch"] == 6}
     for row in packs[20].rows:
         removed = round(row["pruning_ratio"] * row["num_weights"])
         assert last[row["trial_id"]] == pytest.approx(removed / row["num_weights"], abs=1e-6)
@@ -187,7 +187,7 @@ def test_a_diverged_member_fails_alone() -> None:
     wild, calm = (by_id[s.trial_id] for s in (spec(training__learning_rate=1e30), spec()))
     assert wild["status"] == "failed" and "diverged: loss or weights out of range in epoch 1" in wild["error"]
     assert calm["status"] == "ok" and calm["test_accuracy"] > 0.5
-    assert to_table(result.rows, TRIALS).num_rows == 2 and list(result.models) == [spec().trial_id]
+    assert to_table(result.rows, TRIALS).num_rows == 2 and list(result.files) == [model_file(spec().trial_id)]
 
 
 def test_weights_thrown_out_by_the_very_last_step_fail_alone() -> None:
@@ -218,14 +218,16 @@ def rivals() -> list[TrialSpec]:
 def test_stopped_members_are_measured_rows_of_their_own_kind() -> None:
     trials = rivals()
     result = run_pack(Pack("toy", tuple(trials)), HALVED)
-    assert to_table(result.rows, TRIALS).num_rows == len(result.models) == 7
-    assert to_table(result.layers, LAYERS).num_rows == 7 * 4
+    assert to_table(result.rows, TRIALS).num_rows == len(result.files) == 7
+    assert to_table(result.tables["layers"], LAYERS).num_rows == 7 * 4
     rows = {row["trial_id"]: row for row in result.rows}
     seen = [(rows[one.trial_id]["status"], rows[one.trial_id]["trained_epochs"]) for one in trials]
     early, late = ("stopped", 2), ("stopped", 4)
     assert seen[:2] == [early, ("ok", 6)] and seen[2:] == [early, late, early, ("ok", 6), ("ok", 6)]
-    assert result.saved_member_steps == (4 + 4 + 2) * 56 and result.member_steps == (2 + 2 + 4 + 6 + 6) * 56
-    num_curve_rows = {one.trial_id: sum(row["trial_id"] == one.trial_id for row in result.curves) for one in trials}
+    assert result.steps.saved == (4 + 4 + 2) * 56 and result.steps.done == (2 + 2 + 4 + 6 + 6) * 56
+    num_curve_rows = {
+        one.trial_id: sum(row["trial_id"] == one.trial_id for row in result.tables["curves"]) for one in trials
+    }
     for one in trials:
         row = rows[one.trial_id]
         assert row["decoded_ok"] and row["num_nonzero"] <= row["num_weights"] - round(
@@ -251,7 +253,7 @@ def test_a_diverged_member_that_leaves_is_a_failed_row() -> None:
     wild = spec(training__learning_rate=1e30)
     result = run_pack(Pack("toy", (wild, spec())), HALVED)
     assert {row["status"]: row["trained_epochs"] for row in result.rows} == {"failed": 2, "ok": 6}
-    assert result.saved_member_steps == 4 * 56
+    assert result.steps.saved == 4 * 56
 
 
 @pytest.fixture
@@ -284,7 +286,7 @@ def test_a_pack_that_runs_out_of_memory_is_trained_in_pieces(small_gpu: list[int
     pieces = run_pack(pack("small_gpu"), config, save=blobs.append)
     assert small_gpu == [4] + [2] * 10
     assert [row["trial_id"] for row in pieces.rows] == [one.trial_id for one in pack("small_gpu").members]
-    assert {row["num_members_in_pack"] for row in pieces.rows} == {5} and len(pieces.models) == 5
+    assert {row["num_members_in_pack"] for row in pieces.rows} == {5} and len(pieces.files) == 5
     for mine, whole in zip(pieces.rows, run_pack(pack("magnitude"), WorkerConfig()).rows, strict=True):
         assert mine["status"] == "ok" and mine["num_nonzero"] == pytest.approx(whole["num_nonzero"], abs=20)
         assert mine["test_accuracy"] == pytest.approx(whole["test_accuracy"], abs=0.0051)
