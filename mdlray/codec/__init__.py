@@ -12,14 +12,13 @@ float_coder.py    biases and codebooks      columns.py        sizes as columns o
 """
 
 from mdlray.codec.columns import layer_rows, size_columns
-from mdlray.codec.container import EncodedNetwork, TensorSize, decode, encode
+from mdlray.codec.container import EncodedNetwork, decode, encode
 from mdlray.codec.estimates import csr_bytes, ideal_entropy_bits
-from mdlray.codec.header import FAMILIES, TensorLayout, implied_tensors
+from mdlray.codec.header import implied_tensors
 from mdlray.codec.network import MAX_LEVELS, MAX_WEIGHTS, CodedNetwork, CodedTensor, PlainTensor, identical
 from mdlray.codec.varint import DecodeError
 
 __all__ = [
-    "FAMILIES",
     "MAX_LEVELS",
     "MAX_WEIGHTS",
     "CodedNetwork",
@@ -27,8 +26,6 @@ __all__ = [
     "DecodeError",
     "EncodedNetwork",
     "PlainTensor",
-    "TensorLayout",
-    "TensorSize",
     "csr_bytes",
     "decode",
     "encode",

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 
 from mdlray.codec.network import CodedNetwork, CodedTensor, Symbols
 
@@ -45,7 +44,9 @@ def _lzma(layout: bytes) -> bytes:
 
 
 def _zstd(layout: bytes) -> bytes:
-    # Arrow carries Zstandard, whose own package Python 3.11 would need as well.
+    # Arrow carries Zstandard, whose own package Python 3.11 would need as well. Decoding a file needs neither.
+    import pyarrow as pa
+
     compressed: bytes = pa.Codec("zstd", compression_level=22).compress(layout, asbytes=True)
     return compressed
 

@@ -5,15 +5,28 @@ float16 codebook entries and biases float16 values, both read as float32, so tha
 """
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlray.codec.container import decode
 from mdlray.codec.network import CodedNetwork, CodedTensor, PlainTensor
-from mdlray.compression import Quantized
 from mdlray.models import Family, Network, Parameters, build_network, get_family, prunable
+
+
+class QuantizedWeights(Protocol):
+    """What a file needs of a quantized weight tensor; `mdlray.compression.Quantized` has it."""
+
+    @property
+    def symbols(self) -> NDArray[Any]:
+        """0 for a zero, else 1 + the index of a codebook entry."""
+
+    @property
+    def codebook(self) -> NDArray[np.float16]:
+        """The entries, without zero."""
 
 
 def coded_network(
@@ -21,7 +34,7 @@ def coded_network(
     sizes: tuple[int, ...],
     parameters: Parameters,
     member: int,
-    layers: Sequence[Quantized],
+    layers: Sequence[QuantizedWeights],
     normalization: tuple[float, float],
 ) -> CodedNetwork:
     """One member of a stack: its weights as symbols with codebooks, its biases as float16."""

@@ -8,7 +8,7 @@ from mdlray.compression.pruning import Pruner, sparsity_after
 from mdlray.compression.quantization import GRIDS, Quantized, dequantize, quantize
 from mdlray.compression.saliency import SALIENCIES, get_saliency
 from mdlray.compression.stack import check_choices, quantize_stack
-from mdlray.compression.units import UNIT_ORDERS
+from mdlray.compression.unit_order import UNIT_ORDERS
 
 __all__ = [
     "GRIDS",

@@ -94,12 +94,6 @@ def kmeans_sorted(sorted_W: NDArray[np.float64], levels: int) -> NDArray[np.floa
     return _lloyd(sorted_W, np.diff(sums_W[borders_K]) / np.diff(borders_K))
 
 
-def squared_error(sorted_W: NDArray[np.float64], centers_K: NDArray[np.float64]) -> float:
-    """Sum of squared distances to the nearest center."""
-    nearest_W = centers_K[np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)]
-    return float(np.square(sorted_W - nearest_W).sum())
-
-
 def _best_cuts(sums_G: NDArray[np.float64], counts_G: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
     """Where to cut the groups into `levels` intervals of least squared error; first and last border included."""
     # The sum of squares is the same for every cut, so that maximizing sum² / count per interval is enough.

@@ -20,8 +20,9 @@ from mdlray.compression.quantization import GRIDS, Quantized, dequantize, quanti
 from mdlray.compression.rate_distortion import reassign
 from mdlray.compression.rounding import FLOAT16_BITS, round_codebook, round_mantissa
 from mdlray.compression.saliency import gauss_newton_diagonal
-from mdlray.compression.units import Arrays, check_chain, get_unit_order, permute_units, remove_dead_units
+from mdlray.compression.unit_order import check_chain, get_unit_order, permute_units
 from mdlray.models import Family, Parameters, prunable
+from mdlray.models.dead_units import Arrays, remove_dead_units
 from mdlray.registry import find
 from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples

@@ -4,7 +4,7 @@
 
 (`mdlray.models.dense` derives it.) The gradient of every single example is needed: each example goes through a copy of
 the network of its own, as members of a stack do, and one backward pass for each column k gives all their gradients.
-A family whose layers have a closed form is faster with that.
+A dense network has a closed form, which is faster.
 
 Axes: M members, B examples, C classes, K columns of S.
 """

@@ -44,17 +44,9 @@ def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = No
 
 def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
     """Mean over the batch of the Gauss-Newton diagonal: (M, O, H) for each weight tensor, in their order."""
-    return curvature_and_back(parameters, inputs_BP)[0]
-
-
-def curvature_and_back(parameters: Parameters, inputs: Tensor, back: bool = False) -> tuple[Parameters, Tensor]:
-    """The diagonals for inputs (B, P) or (M, B, P), and the columns of S at the first layer's outputs (M, B, K, O).
-
-    With `back` the columns are propagated on to the inputs, (M, B, K, P), for a network that has layers before these.
-    """
-    activations: list[Tensor] = [inputs if inputs.ndim == 3 else inputs.expand(parameters[0].shape[0], -1, -1)]
+    activations: list[Tensor] = [inputs_BP.expand(parameters[0].shape[0], -1, -1)]
     for layer in range(0, len(parameters), 2):
-        z_MBO = _affine(parameters[layer], parameters[layer + 1], activations[-1] if layer else inputs)
+        z_MBO = _affine(parameters[layer], parameters[layer + 1], activations[-1] if layer else inputs_BP)
         activations.append(torch.relu(z_MBO))
     p_MBC = torch.softmax(z_MBO, dim=-1)
     t_MBKO = (torch.eye(p_MBC.shape[-1], device=p_MBC.device) - p_MBC[:, :, None, :]) * p_MBC.sqrt()[..., None]
@@ -65,7 +57,7 @@ def curvature_and_back(parameters: Parameters, inputs: Tensor, back: bool = Fals
         diagonals.insert(0, squares_MBO.transpose(1, 2) @ a_MBH.square() / a_MBH.shape[1])
         if layer:
             t_MBKO = torch.einsum("mbko,moh->mbkh", t_MBKO, parameters[layer]) * (a_MBH > 0)[:, :, None, :]
-    return diagonals, t_MBKO @ parameters[0][:, None] if back else t_MBKO
+    return diagonals
 
 
 def _affine(weight_MOH: Tensor, bias_MO: Tensor, inputs: Tensor) -> Tensor:

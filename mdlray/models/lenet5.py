@@ -11,31 +11,25 @@ A weight of exactly zero is taken as removed, as everywhere here: on the CPU, fi
 input or to the output are left out, with the same logits and the same gradients but for weights of such units
 (none). At 99.5 % sparsity this makes a training step five times as fast.
 
-The curvature is that of `mdlray.models.dense`: columns of S are propagated back, through a maximum to where it was
-attained, and a kernel's weight sums over the places it is used at,
+Logits stay linear in any single weight away from kinks and ties of maxima, so that the Gauss-Newton diagonal is that of
+the Hessian here, too.
 
-    G_ww = E[ sum_k ( sum_places T[k, filter, place] · patch[place, w] )² ]
-
-Logits stay linear in any single weight away from kinks and ties, so that this is the Hessian's diagonal here, too.
-
-Axes: M members, B examples of a batch, P pixels, I channels in, O filters, C classes, K columns of S, L places,
-W weights of a filter (I·25), F features between convolutions and dense part.
+Axes: M members, B examples of a batch, P pixels, C classes, F features between convolutions and dense part.
 """
 
 import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d, max_unpool2d, unfold
+from torch.nn.functional import conv2d, max_pool2d
 
 from mdlray.models import dense
+from mdlray.models.curvature import curvature_of
+from mdlray.models.dead_units import leave_out_dead
 from mdlray.models.family import Dropout, Family, Parameters, Shapes
-from mdlray.models.living import leave_out_dead
 
 KERNEL = 5
 NUM_CONVOLUTIONS = 2
-CURVATURE_CHUNK = 32
-"""Examples whose derivatives for every class and weight are held at once: 32 · 10 · 25,000 numbers for 20 and 50."""
 
 
 def shapes(sizes: tuple[int, ...]) -> Shapes:
@@ -78,40 +72,8 @@ def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = No
 
 def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
     """Mean over the batch of the Gauss-Newton diagonal, in the shapes and the order of the weight tensors."""
-    diagonals = [torch.zeros_like(weight) for weight in parameters[::2]]
-    num_examples = inputs_BP.shape[0]
-    for member in range(parameters[0].shape[0]):
-        mine = [parameter[member] for parameter in parameters]
-        for inputs in torch.split(inputs_BP, CURVATURE_CHUNK):
-            for total, mean in zip(diagonals, _member_curvature(mine, inputs), strict=True):
-                total[member].add_(mean, alpha=inputs.shape[0] / num_examples)
-    return diagonals
-
-
-def _member_curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
-    num_examples, side = inputs_BP.shape[0], math.isqrt(inputs_BP.shape[1])
-    maps, seen = inputs_BP.view(num_examples, 1, side, side), []
-    for layer in (0, 2):
-        z = conv2d(maps, parameters[layer], parameters[layer + 1])
-        largest, places = max_pool2d(z, 2, return_indices=True)
-        seen.append((maps, z.shape, largest, places))
-        maps = torch.relu(largest)
-    diagonals, t_MBKF = dense.curvature_and_back([p[None] for p in parameters[4:]], maps.flatten(1)[None], back=True)
-    diagonals = [diagonal[0] for diagonal in diagonals]
-    t = t_MBKF[0].flatten(0, 1)
-    for layer, (maps, shape, largest, places) in zip((2, 0), reversed(seen), strict=True):
-        num_columns = t.shape[0] // num_examples
-        t = t.view(num_examples, num_columns, *largest.shape[1:]) * (largest > 0)[:, None]
-        at = places[:, None].expand(t.shape)
-        t = max_unpool2d(t.flatten(0, 1), at.flatten(0, 1), [2, 2], output_size=shape[2:])
-        patches_BWL = unfold(maps, KERNEL)
-        jacobian = t.view(num_examples, -1, patches_BWL.shape[-1]) @ patches_BWL.transpose(1, 2)
-        weight = parameters[layer]
-        squares = jacobian.square_().view(-1, *weight.shape).sum(0)
-        diagonals.insert(0, squares / num_examples)
-        if layer:
-            t = conv_transpose2d(t, weight)
-    return diagonals
+    # The numbers of one network; its maps have fewer for all usual sizes.
+    return curvature_of(forward, parameters, inputs_BP, 2 * sum(parameter[0].numel() for parameter in parameters))
 
 
 def _side(sizes: tuple[int, ...]) -> int:

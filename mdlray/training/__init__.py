@@ -4,8 +4,7 @@
 """
 
 from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches, place_splits
-from mdlray.training.curves import Curves
-from mdlray.training.evaluation import Score, evaluate, score_columns
+from mdlray.training.evaluation import evaluate, score_columns
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS
@@ -16,11 +15,9 @@ __all__ = [
     "LEARNING_RATE_SCHEDULES",
     "OPTIMIZERS",
     "REGULARIZERS",
-    "Curves",
     "Examples",
     "Fitted",
     "Masks",
-    "Score",
     "State",
     "epoch_batches",
     "evaluate",

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlray.compression import dequantize, quantize
-from mdlray.compression.quantization import kmeans_sorted, squared_error
+from mdlray.compression.quantization import kmeans_sorted
+
+
+def squared_error(sorted_W: np.ndarray, centers_K: np.ndarray) -> float:
+    """Sum of squared distances to the nearest center."""
+    return float(np.square(sorted_W[:, None] - centers_K).min(axis=1).sum())
 
 
 def optimal_error(sorted_W: np.ndarray, levels: int) -> float:

@@ -13,7 +13,7 @@ import mdlray
 from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.models.family import Dropout, initialize
-from mdlray.models.lenet5 import CURVATURE_CHUNK, curvature, forward, layer_names, shapes
+from mdlray.models.lenet5 import curvature, forward, layer_names, shapes
 from mdlray.planning import Pack
 from mdlray.results.conversion import to_table
 from mdlray.results.pack_result import PackResult, model_file
@@ -77,9 +77,9 @@ def test_each_member_equals_a_plain_network(sizes: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("sizes", [TINY, (784, 2, 2, 3)])
 def test_curvature_is_made_of_every_examples_jacobian(sizes: tuple[int, ...]) -> None:
-    """E[J^T (diag(p) - p p^T) J] from torch.func's Jacobians of single examples, more of them than one chunk."""
+    """E[J^T (diag(p) - p p^T) J] from torch.func's Jacobians of single examples."""
     parameters = [p.double() for p in stack(2, sizes)]
-    inputs = pictures(CURVATURE_CHUNK + 5, sizes).double()
+    inputs = pictures(11, sizes).double()
     diagonals, network = curvature(parameters, inputs), plain(sizes)
     assert [d.shape for d in diagonals] == [p.shape for p in parameters[::2]]
     for member in range(2):

@@ -34,6 +34,12 @@ def test_a_members_order_is_its_own() -> None:
     assert not torch.equal(alone[0], other_epoch[0])
 
 
+def test_torch_looks_at_the_low_half_of_a_seed() -> None:
+    """Why two streams may be equal by accident, as `member_generator` says."""
+    numbers = [torch.rand(5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1 + 2**32, 2)]
+    assert torch.equal(numbers[0], numbers[1]) and not torch.equal(numbers[0], numbers[2])
+
+
 def moved(max_shift: int, seeds: list[int], epoch: int = 1) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of pictures of 5 x 5 with one white pixel, the label's."""
     pixels = 255 * torch.eye(25, dtype=torch.uint8)

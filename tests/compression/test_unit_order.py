@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear, max_pool2d, relu
 
-from mdlray.compression.units import check_chain, permute_units, remove_dead_units, sorted_order
+from mdlray.compression.unit_order import check_chain, permute_units, sorted_order
 from mdlray.models import Family, get_family
+from mdlray.models.dead_units import remove_dead_units
 
 DENSE = [(12, 9), (7, 12), (4, 7)]
 CONVOLUTIONAL = [(6, 1, 5, 5), (8, 6, 5, 5), (15, 8 * 16), (10, 15)]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from mdlray.models import Parameters, dense, lenet5
+from mdlray.models.dead_units import leave_out_dead
 from mdlray.models.family import initialize
-from mdlray.models.living import leave_out_dead
 
 SIZES = (6, 7, 5, 3)
 
