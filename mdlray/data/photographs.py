@@ -37,8 +37,9 @@ def split_photographs() -> list[list[NDArray[np.uint8]]]:
 
 def luma(rgb_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Gray as of ITU-R 601 (0.299 red, 0.587 green, 0.114 blue), rounded, in whole numbers."""
-    weighted_HW3 = rgb_HW3.astype(np.uint32) * np.array([299, 587, 114], np.uint32)
-    return ((weighted_HW3.sum(axis=2, dtype=np.uint32) + 500) // 1000).astype(np.uint8)
+    red_HW, green_HW, blue_HW = (rgb_HW3[:, :, channel].astype(np.uint32) for channel in range(3))
+    gray_HW: NDArray[np.uint8] = ((299 * red_HW + 587 * green_HW + 114 * blue_HW + 500) // 1000).astype(np.uint8)
+    return gray_HW
 
 
 def _read_gray(name: str, digest: str) -> NDArray[np.uint8]:
