@@ -1,13 +1,26 @@
-"""Tables as Parquet files of a place, and reading them with errors that say what to do."""
+"""Tables as Parquet files of a storage, and reading them with errors that say what to do.
+
+A file is called damaged only if its bytes were read whole and Parquet rejects them. An error of the system, such as
+"permission denied" or "stale file handle", says nothing of the content, and is reported as the storage words it. So is
+a path that Arrow cannot open, e.g. one whose name is not UTF-8: its bytes are read by Python instead.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mdlray.results.schema import ROW_VERSION
 from mdlray.storage.storage import Storage
+
+# A damaged footer also makes ordinary ValueErrors, e.g. from names that are no text any more.
+_REJECTED = (pa.ArrowException, OSError, ValueError)
+
+
+class DamagedFileError(ValueError):
+    """The bytes of a file were read whole, and they are not what the file should hold."""
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -19,39 +32,59 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def read_parquet(storage: Storage, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """The file's table, or some of its columns.
+    """The table in a file, or some of its columns.
 
-    Raises FileNotFoundError for no file, ValueError for a damaged one and for one of a newer row version.
+    Raises FileNotFoundError for no file, OSError for a file that cannot be read, DamagedFileError for one that is not
+    Parquet, and ValueError for one of a newer row version or without a column that it must have.
     """
     where = storage.address(name)
-    # Fetched whole and first, so that a store that does not answer is never mistaken for a damaged file.
-    source = pa.py_buffer(storage.read(name)) if isinstance(where, str) else where
+    if isinstance(where, Path):
+        try:
+            # Arrow reads only the columns that are wanted.
+            table = _read(where, columns)
+        except (FileNotFoundError, MemoryError, pa.ArrowCancelled):
+            raise
+        except _REJECTED:
+            # Arrow words errors of the system and of the content alike; reading the bytes below tells them apart.
+            pass
+        else:
+            return _accepted(table, where)
+    content = storage.read(name)
     try:
-        with pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True) as file:
-            refusal = _refusal(file, columns or ())
-            if not refusal:
-                return file.read(columns=columns)
-    except FileNotFoundError:
+        table = _read(pa.py_buffer(content), columns)
+    except (MemoryError, pa.ArrowCancelled):
         raise
-    except (pa.ArrowException, OSError, ValueError) as reason:
-        # Arrow's own errors say nothing of the file; a ValueError comes from names that are no text any more.
-        raise ValueError(
-            f"{where} is damaged ({str(reason).partition(chr(10))[0]}); delete it and run the sweep again: "
-            "the trials that are only in this file are then run anew."
-        ) from reason
-    raise ValueError(f"{where} {refusal}")
+    except _REJECTED as error:
+        raise DamagedFileError(
+            f"{where} is damaged: all its {len(content):,} bytes were read, and they are no Parquet table "
+            f"({str(error).partition(chr(10))[0]}). Run the sweep again: it moves the file aside, and says what of it "
+            "is run anew."
+        ) from error
+    return _accepted(table, where)
 
 
 def read_parquets(storage: Storage, names: Sequence[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
-    """The tables of several files, in their order; errors as of `read_parquet`."""
+    """The tables of several files, in the order of the names; errors as of `read_parquet`."""
     if storage.num_parallel == 1 or len(names) < 2:
         return [read_parquet(storage, name, columns) for name in names]
     with ThreadPoolExecutor(storage.num_parallel) as pool:
         return list(pool.map(lambda name: read_parquet(storage, name, columns), names))
 
 
+def _read(source: Path | pa.Buffer, columns: Sequence[str] | None) -> pa.Table | str:
+    """The table, or why a file that is not damaged is refused."""
+    with pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True) as file:
+        return _refusal(file, columns or ()) or file.read(columns=columns)
+
+
+def _accepted(table: pa.Table | str, where: Path | str) -> pa.Table:
+    if isinstance(table, str):
+        raise ValueError(f"{where} {table}")
+    return table
+
+
 def _refusal(file: pq.ParquetFile, columns: Sequence[str]) -> str:
-    """Why a sound file is not read, and what to do; empty where it is."""
+    """Why a file that is not damaged is refused, and what to do; empty if it is not refused."""
     version = _row_version(file)
     if version > ROW_VERSION:
         return (
@@ -63,11 +96,11 @@ def _refusal(file: pq.ParquetFile, columns: Sequence[str]) -> str:
 
 
 def _row_version(file: pq.ParquetFile) -> int:
-    """The newest version in the file: by its metadata, and by the column's statistics, which cost no reading."""
+    """The newest version in the file: by its metadata, and by the column's statistics, which take no reading."""
     version = int((file.schema_arrow.metadata or {}).get(b"mdlray_row_version", b"0"))
     if "row_version" not in file.schema_arrow.names:
         return version
     column = file.schema_arrow.names.index("row_version")
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    found = [group.column(column).statistics for group in groups if group.num_rows]
-    return max([version, *(int(s.max) for s in found if s is not None and s.has_min_max)])
+    statistics = [group.column(column).statistics for group in groups if group.num_rows]
+    return max([version, *(int(s.max) for s in statistics if s is not None and s.has_min_max)])

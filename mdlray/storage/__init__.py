@@ -1,1 +1,1 @@
-"""Whole files in a folder of this machine or in a bucket, and the lock of the one who writes there."""
+"""Whole files in a folder of this machine or in a bucket, and the lock of the only writer."""

@@ -1,11 +1,12 @@
 """A prefix in an object store as a `Storage`, through pyarrow's file systems.
 
-An object appears when its upload is complete and not before, so nothing is written beside and renamed. An upload is
-one call in a thread of its own, which no interrupt reaches: a stream that is dropped half-way would be closed, and
-closing completes the object. A process that is killed completes nothing. Every request is repeated while the store
-does not answer (`mdlray.storage.retries`). One writer at a time: `mdlray.storage.bucket_lock`.
+An object appears only when its upload is complete, so a bucket needs no unfinished files and no renaming. An upload is
+one call in its own thread, because an interrupt must not reach it: an interrupt would close the stream, and closing a
+stream completes the object with half of its bytes. A process that is killed completes no object. Every request is
+repeated while the store does not answer (`mdlray.storage.retries`). `mdlray.storage.bucket_lock` keeps a second writer
+out.
 
-Assumes that a listing shows every object whose upload has ended (S3 since 2020, and its relatives).
+Assumes that a listing shows every object whose upload has ended; S3 has done so since 2020, and similar stores do.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,14 +28,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Bucket:
-    """A prefix in a bucket; `uri` has no options."""
+    """A prefix in a bucket."""
 
     uri: str
+    """The address without options, e.g. `s3://bucket/results/toy`."""
     options: str
-    """What followed `?` in the address."""
+    """The part of the address after `?`."""
     files: fs.FileSystem
     prefix: str
-    lease: BucketLock = field(default_factory=BucketLock, compare=False)
+    lock: BucketLock = field(default_factory=BucketLock, compare=False)
 
     @property
     def name(self) -> str:
@@ -43,49 +45,49 @@ class Bucket:
 
     @property
     def num_parallel(self) -> int:
-        """Reading small objects is waiting."""
+        """Sixteen, because reading a small object is mostly waiting for the server."""
         return _AT_ONCE
 
     def __str__(self) -> str:
         return self.uri
 
     def address(self, name: str = "") -> str:
-        """The URI of the place, or of an object in it, as `open_storage` and `mdlray.decode` take it."""
+        """The address of the bucket's prefix, or of an object, for `open_storage` and `mdlray.decode`."""
         return (f"{self.uri}/{name}" if name else self.uri) + (f"?{self.options}" if self.options else "")
 
     def read(self, name: str) -> bytes:
-        """The object; FileNotFoundError without one."""
+        """The content of an object; FileNotFoundError without one."""
 
         def fetch() -> bytes:
             with self.files.open_input_file(self._path(name)) as source:
                 content: bytes = source.read()
                 return content
 
-        return self._persistently(fetch, f"reading {self.uri}/{name}")
+        return self._with_retries(fetch, f"reading {self.uri}/{name}")
 
     def write(self, contents: Mapping[str, bytes]) -> None:
-        """Upload every object, several at once; ValueError if another driver has taken this place over meanwhile."""
-        self.lease.check(self)
+        """Upload every object, several at once; ValueError if another driver has taken the lock over meanwhile."""
+        self.lock.check(self)
         self.upload(contents)
 
     def upload(self, contents: Mapping[str, bytes]) -> None:
-        """`write` without asking whose place this is."""
+        """Upload every object, several at once, whoever holds the lock."""
         _in_threads(self._put, list(contents.items()))
 
     def _put(self, name: str, content: bytes) -> None:
         def put() -> None:
             stream = self.files.open_output_stream(self._path(name))
-            # All of it in one call: whatever fails, fails in here or in close, and the stream then refuses to complete.
+            # All bytes in one call: if this call or `close` fails, the stream refuses to complete the object.
             stream.write(pa.py_buffer(content))
             stream.close()
 
-        self._persistently(put, f"writing {self.uri}/{name}")
+        self._with_retries(put, f"writing {self.uri}/{name}")
 
     def names(self, folder: str = "") -> set[str]:
-        """Names of the objects directly in a folder below. Empty ones are markers that some stores make for folders."""
+        """Names of the objects below the prefix or a folder of it, without the empty objects that stand for folders."""
         selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-        found = self._persistently(lambda: self.files.get_file_info(selector), f"listing {self.uri}/{folder}")
-        return {info.base_name for info in found if info.type == fs.FileType.File and info.size}
+        objects = self._with_retries(lambda: self.files.get_file_info(selector), f"listing {self.uri}/{folder}")
+        return {info.base_name for info in objects if info.type == fs.FileType.File and info.size}
 
     def exists(self, name: str) -> bool:
         """Whether there is this object."""
@@ -93,38 +95,43 @@ class Bucket:
 
     def modified(self, name: str) -> float | None:
         """When the object was written, in seconds by the server's clock; None without one."""
-        info = self._persistently(lambda: self.files.get_file_info(self._path(name)), f"looking at {self.uri}/{name}")
+        info = self._with_retries(lambda: self.files.get_file_info(self._path(name)), f"looking at {self.uri}/{name}")
         return info.mtime_ns / 1e9 if info.type == fs.FileType.File else None
 
+    def move(self, name: str, new_name: str) -> None:
+        """Upload the object under its new name, then remove the old one; FileNotFoundError without one."""
+        self.write({new_name: self.read(name)})
+        self.delete([name])
+
     def delete(self, names: Iterable[str]) -> None:
-        """Remove objects, several at once; those that are gone already are no error."""
+        """Remove objects, several at once; an object that is already gone is no error."""
         _in_threads(self._remove, [(name,) for name in names])
 
     def clean(self, folder: str, spare: Iterable[str] = ()) -> None:
-        """Nothing to do: an upload that was cut off is no object."""
+        """Do nothing: an upload that was cut off leaves no object."""
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer; ValueError if another one is at work, or if the store refuses us."""
-        with self.lease.held(self):
+        """Be the only writer; ValueError if another driver writes here, or if the store refuses our credentials."""
+        with self.lock.held(self):
             yield
 
     def _remove(self, name: str) -> None:
         try:
-            self._persistently(lambda: self.files.delete_file(self._path(name)), f"deleting {self.uri}/{name}")
+            self._with_retries(lambda: self.files.delete_file(self._path(name)), f"deleting {self.uri}/{name}")
         except FileNotFoundError:
             pass
 
     def _path(self, name: str) -> str:
         return f"{self.prefix}/{name}" if name else self.prefix
 
-    def _persistently(self, do: Callable[[], Result], what: str) -> Result:
+    def _with_retries(self, do: Callable[[], Result], what: str) -> Result:
         return with_retries(do, what, self.uri)
 
 
 def _in_threads(do: Callable[..., None], arguments: Sequence[tuple[object, ...]]) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(do, *of_one) for of_one in arguments]
+        futures = [pool.submit(do, *of_call) for of_call in arguments]
         try:
             for future in futures:
                 future.result()
@@ -134,7 +141,7 @@ def _in_threads(do: Callable[..., None], arguments: Sequence[tuple[object, ...]]
 
 
 def open_bucket(address: str) -> Bucket:
-    """The place at an address such as s3://bucket/prefix?endpoint_override=host:port&scheme=http.
+    """The bucket at an address such as s3://bucket/prefix?endpoint_override=host:port&scheme=http.
 
     Raises ValueError for an address that names no store, OSError if the store does not answer.
     """
@@ -151,10 +158,10 @@ def open_bucket(address: str) -> Bucket:
     uri = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     options = parts.query
     if parts.scheme == "s3" and "allow_delayed_open" not in options:
-        # Small objects in one request instead of three.
+        # With this option a small object takes one request instead of three.
         options = "&".join(filter(None, [options, "allow_delayed_open=true"]))
     try:
-        # A request for AWS buckets: it asks for their region.
+        # For a bucket of AWS this is a request: it asks for the bucket's region.
         files, prefix = with_retries(
             lambda: fs.FileSystem.from_uri(f"{uri}?{options}" if options else uri), f"opening {uri}", uri
         )

@@ -1,11 +1,12 @@
-"""One driver at a time in a bucket: every candidate puts a lock object of its own, and gives way where it sees another.
+"""One driver at a time in a bucket: every driver puts a lock object of its own, and backs off if it sees another one.
 
-    .lock-<token>.json     who, and since when; renewed every `RENEW_SECONDS` by a thread
+    .lock-<token>.json     the holder and since when it writes; a thread renews it every `RENEW_SECONDS`
 
-Two candidates have both put their objects before either lists them, so at least one sees the other: never do both go
-on. Age is the difference of two times that the server wrote, this lock's and that of our own, just put; what the clocks
-of the drivers say, or how they jump, plays no part. A lock that was not renewed for `STALE_SECONDS` is taken over, and
-at once if its process was on this machine and is gone. Whoever finds that its own was taken writes no more.
+A driver first puts its object and then lists all of them. If two drivers start together, both objects exist before
+either driver lists, so at least one driver sees the other one, and two drivers never go on together. The age of a lock
+is the difference of two times that the server wrote: that of the lock, and that of our own object, which was just put.
+The drivers' own clocks play no part. A lock that was not renewed for `STALE_SECONDS` is taken over; if its process was
+on this machine and has ended, it is taken over at once. A driver whose lock was taken over writes nothing more.
 """
 
 import random
@@ -23,20 +24,20 @@ RENEW_SECONDS, STALE_SECONDS = 30.0, 180.0
 
 _PREFIX, _SUFFIX = ".lock-", ".json"
 _TRIES = 4
-"""Candidates that meet at the door give way to each other so often, for a random time."""
+"""How often two drivers that start together back off, each for a random delay."""
 
 
 class Objects(Protocol):
-    """What a lock needs of a bucket (`mdlray.storage.bucket.Bucket`)."""
+    """The methods of a bucket that a lock needs (`mdlray.storage.bucket.Bucket` has them)."""
 
     def names(self) -> set[str]:
         """Names of the objects."""
 
     def read(self, name: str) -> bytes:
-        """An object."""
+        """The content of an object."""
 
     def upload(self, contents: Mapping[str, bytes]) -> None:
-        """Put objects, whoever holds the lock."""
+        """Upload objects, whoever holds the lock."""
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects."""
@@ -45,18 +46,19 @@ class Objects(Protocol):
         """Whether there is this object."""
 
     def modified(self, name: str) -> float | None:
-        """When it was written, in seconds by the server's clock."""
+        """When the object was written, in seconds by the server's clock."""
 
 
 @dataclass
 class BucketLock:
-    """The lock of one driver on one bucket; without `held` it checks nothing."""
+    """The lock of one driver on one bucket; outside of `held` the driver holds no lock, and `check` does nothing."""
 
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     me: LockOwner | None = None
     renewed: float = 0.0
-    """Seconds of a clock that nobody sets, and that runs while the machine sleeps."""
+    """Time of the last renewal, in seconds of a clock that nobody sets and that runs while the machine sleeps."""
     lost: str = ""
+    """What to say about a lock that another driver has taken over; empty while we hold it."""
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -66,7 +68,7 @@ class BucketLock:
 
     @contextmanager
     def held(self, bucket: Objects) -> Iterator[None]:
-        """Take the lock, renew it in a thread, give it back; ValueError if another driver has it."""
+        """Take the lock, renew it in a thread, and give it back; ValueError if another driver has it."""
         self.me, self.lost = LockOwner.me(), ""
         self._acquire(bucket)
         over = threading.Event()
@@ -82,7 +84,7 @@ class BucketLock:
                 bucket.delete([self.name])
 
     def check(self, bucket: Objects) -> None:
-        """ValueError if the lock has been lost; asks the server if that is possible by now."""
+        """Raise ValueError if the lock is lost; ask the server if the lock is old enough to be lost."""
         if self.me is None:
             return
         if _seconds() - self.renewed > 2 * RENEW_SECONDS:
@@ -98,21 +100,20 @@ class BucketLock:
             if not others:
                 return
             bucket.delete([self.name])
-            youngest = min(age for age, _, _ in others)
-            # A lock of long standing has a driver behind it; a fresh one may be that of another candidate.
+            youngest = min(age for age, _ in others)
+            # An old lock belongs to a driver at work; a new one may belong to a driver that is about to back off.
             if youngest > RENEW_SECONDS or attempt == _TRIES - 1:
                 break
             time.sleep(random.uniform(0.2, 1.5))
-        age, holder, name = others[0]
+        age, holder = others[0]
         raise ValueError(
             f"another run is writing to {bucket}: {holder}; its last sign of life was {age:.0f} s ago by the store's "
             "clock. Wait for it to end, or give this one another --results. If it is surely dead, start this again in "
-            f"{max(0.0, STALE_SECONDS - age):.0f} s (a lock not renewed for {STALE_SECONDS:.0f} s is taken over), or "
-            f"delete {bucket}/{name} now."
+            f"{max(0.0, STALE_SECONDS - age):.0f} s: a lock not renewed for {STALE_SECONDS:.0f} s is taken over."
         )
 
-    def _others(self, bucket: Objects) -> list[tuple[float, LockOwner, str]]:
-        """(age in seconds, holder, name) of the living locks beside ours; dead ones are removed."""
+    def _others(self, bucket: Objects) -> list[tuple[float, LockOwner]]:
+        """Age in seconds and holder of the other locks; locks of dead drivers are removed."""
         mine, living = bucket.modified(self.name), []
         for name in sorted(bucket.names() - {self.name}):
             if not (name.startswith(_PREFIX) and name.endswith(_SUFFIX)):
@@ -127,7 +128,7 @@ class BucketLock:
             if mine - put > STALE_SECONDS or holder.surely_dead():
                 bucket.delete([name])
             else:
-                living.append((max(0.0, mine - put), holder, name))
+                living.append((max(0.0, mine - put), holder))
         return living
 
     def _renew_until(self, bucket: Objects, over: threading.Event) -> None:
@@ -135,7 +136,7 @@ class BucketLock:
             try:
                 self._renew(bucket)
             except (OSError, ValueError):
-                # The store does not answer. The writes of the driver meet the same, and they say so.
+                # The store does not answer. The driver's writes fail for the same reason, and they report it.
                 continue
 
     def _renew(self, bucket: Objects) -> None:
@@ -145,7 +146,7 @@ class BucketLock:
                 self._lose(bucket, gap)
                 return
             self._put(bucket)
-            # Stood still between the look and the put for so long that another may have come: then the other stays.
+            # This process may have stood still for so long that another driver took over: then the other driver stays.
             if _seconds() - self.renewed > RENEW_SECONDS or gap > STALE_SECONDS:
                 if self._others(bucket):
                     bucket.delete([self.name])
@@ -161,7 +162,7 @@ class BucketLock:
         assert self.me is not None
         begun = _seconds()
         bucket.upload({self.name: self.me.to_json().encode()})
-        # From before the request: the server may have written it at any time since.
+        # The time before the request, because the server may have written the object at any time since then.
         self.renewed = begun
 
 

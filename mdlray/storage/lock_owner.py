@@ -1,6 +1,7 @@
-"""Who holds a lock on results: what the other driver is told, and what tells that a holder is surely dead.
+"""The process that holds a lock on results, as another driver is told of it.
 
-The time is shown to people and decides nothing.
+Another driver on the same machine can also find out whether that process has surely ended. The time is only shown to
+people; nothing is decided by it.
 """
 
 import json
@@ -18,37 +19,37 @@ class LockOwner:
     host: str
     pid: int
     since: str
-    """ISO 8601 in UTC, by the holder's own clock."""
+    """Start of the holder, ISO 8601 in UTC, by its own clock."""
     machine: str
-    """Boot and process namespace: within one, a process id means the same to everybody. Empty where unknown."""
+    """Boot and process namespace, within which a process id is unique; empty where they are unknown."""
 
     @classmethod
     def me(cls) -> "LockOwner":
-        """This process, from now on."""
+        """This process, as a holder from now on."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(host=socket.gethostname(), pid=os.getpid(), since=since, machine=_machine())
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "LockOwner":
-        """What `to_json` wrote; an unknown holder for anything else, such as a lock that is just being taken."""
+        """The holder that `to_json` wrote; an unknown holder for any other text, such as that of a lock being taken."""
         unknown = cls(host="", pid=0, since="", machine="")
         try:
             read = json.loads(text)
             holder = cls(**{field.name: field.type(read[field.name]) for field in fields(cls)})  # type: ignore[operator]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return unknown
-        # Other numbers name no process, or a whole group of them.
+        # Zero and negative numbers would name groups of processes.
         return holder if 0 < holder.pid < 2**31 else unknown
 
     def to_json(self) -> str:
-        """One line."""
+        """The holder as one line of JSON."""
         return json.dumps(asdict(self)) + "\n"
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}" if self.pid else "its holder is not known"
 
     def surely_dead(self) -> bool:
-        """Whether this machine knows that the process is gone; False where it cannot know."""
+        """Whether the process has ended for sure; False if it runs on another machine, where nobody can tell."""
         if not self.machine or self.machine != _machine():
             return False
         try:

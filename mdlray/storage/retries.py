@@ -1,7 +1,7 @@
-"""Requests to an object store, repeated while it does not answer, and refused at once where waiting cannot help.
+"""Requests to an object store: repeated while the store does not answer, and given up at once if waiting cannot help.
 
-The waits double up to `LONGEST_WAIT_SECONDS`; after `RETRY_SECONDS` in all the error says what was tried.
-The store's own library repeats a request a few times too, within each of our tries.
+The waits are 0.5, 1, 2, 4, 8, 8, … seconds; after `RETRY_SECONDS` in all, the error says what was tried. Within each
+of these tries the store's own library repeats the request a few times as well.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 RETRY_SECONDS = 60.0
-"""How long a request is repeated; then a person has to look."""
+"""How long a request is repeated before a person has to look."""
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 8.0
 
@@ -30,17 +30,17 @@ _REFUSED = {
         "the bucket is in another region; set AWS_DEFAULT_REGION to its region"
     ),
 }
-"""What no waiting mends, and what to do about it."""
+"""Answers that waiting does not change → what to do about them."""
 
 Result = TypeVar("Result")
 _log = logging.getLogger("mdlray")
 
 
 def with_retries(do: Callable[[], Result], what: str, address: str) -> Result:
-    """What `do` returns, as soon as it returns.
+    """Call `do` until it succeeds, and return its result; `what` and `address` are for the messages.
 
-    FileNotFoundError passes at once. ValueError: the store refuses us, and waiting would not help. OSError: it did not
-    answer for `RETRY_SECONDS`.
+    Raises FileNotFoundError at once, ValueError at once if the store refuses the request, and OSError if the store did
+    not answer for `RETRY_SECONDS`.
     """
     begun, wait, tries = time.monotonic(), FIRST_WAIT_SECONDS, 0
     while True:

@@ -1,11 +1,12 @@
-"""Where results lie: a folder of this machine or a prefix in a bucket, behind the same few verbs.
+"""Where results lie: a folder of this machine or a prefix in a bucket, with the same few operations.
 
     "results/x"  "file:///data/x"                a `LocalFolder`
     "s3://bucket/x"  "gs://..."  "abfs://..."    a `Bucket`: whatever `pyarrow.fs.FileSystem.from_uri` knows
 
-A place knows its files by their names below it ("models/<trial_id>.mdl"). Every file is whole or absent, in both kinds;
-what is written is there for every reader once `write` returns. Access keys come from the environment (`AWS_*` and their
-relatives), never from the address, because addresses are printed.
+A file has a name relative to its storage, such as "models/<trial_id>.mdl". In both kinds of storage a file is either
+whole or absent, and every reader sees a file as soon as `write` has returned. A file whose content is damaged is moved
+into the folder `damaged/` and never deleted (`move_aside`). Access keys come from the environment (`AWS_*` and similar
+variables) and never from the address, because addresses are printed.
 """
 
 import re
@@ -18,46 +19,63 @@ from urllib.parse import unquote, urlsplit
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 
+DAMAGED = "damaged"
+"""Folder of the files that were moved aside."""
+
 
 class Storage(Protocol):
-    """A folder, here or in a bucket."""
+    """A folder of this machine, or a prefix in a bucket."""
 
     @property
     def name(self) -> str:
-        """The last part of the address: what a sweep's results are called."""
+        """The last part of the address, e.g. `compare_pruning`."""
 
     @property
     def num_parallel(self) -> int:
-        """How many files it pays to read at once."""
+        """Number of files that are read at once."""
 
     def address(self, name: str = "") -> Path | str:
-        """The place, or a file or folder in it: a Path where it is local, else a URI."""
+        """The address of the storage, or of a file or folder in it: a Path if it is local, otherwise a URI."""
 
     def read(self, name: str) -> bytes:
-        """The file; FileNotFoundError without one."""
+        """The content of a file; FileNotFoundError without one."""
 
     def write(self, contents: Mapping[str, bytes]) -> None:
-        """Write every file whole or not at all; all are there, also after a power cut, once this returns."""
+        """Write every file whole or not at all; once this returns, all of them survive a power cut."""
 
     def names(self, folder: str = "") -> set[str]:
-        """Names of the files directly in a folder below; none where there is no folder."""
+        """Names of the files in the storage or in a folder below it; none where there is no such folder."""
 
     def exists(self, name: str) -> bool:
         """Whether there is this file."""
 
+    def move(self, name: str, new_name: str) -> None:
+        """Give a file another name; FileNotFoundError without one."""
+
     def delete(self, names: Iterable[str]) -> None:
-        """Remove files, in any order; those that are gone already are no error."""
+        """Remove files, in any order; a file that is already gone is no error."""
 
     def clean(self, folder: str, spare: Iterable[str] = ()) -> None:
-        """Remove what killed writers left of files that they had not finished, except of the `spare` names."""
+        """Remove the unfinished files of killed writers, except those of the `spare` names."""
 
     def writing(self) -> AbstractContextManager[None]:
-        """Make the place and be its only writer; ValueError if somebody else is, or if it cannot be written."""
+        """Make the storage and be its only writer; ValueError or OSError if another process is, or if that fails."""
+
+
+def move_aside(storage: Storage, name: str) -> str:
+    """Move a damaged file out of the way, and return its new name.
+
+    Example: "trials.parquet" becomes "damaged/1-trials.parquet"; the next damaged file gets the number 2.
+    """
+    numbers = [int(moved.partition("-")[0]) for moved in storage.names(DAMAGED) if re.match(r"\d+-", moved)]
+    new_name = f"{DAMAGED}/{1 + max(numbers, default=0)}-{name.rpartition('/')[2]}"
+    storage.move(name, new_name)
+    return new_name
 
 
 def open_storage(address: str | Path) -> Storage:
-    """The place at an address; ValueError for one that cannot be understood. Writes nothing."""
-    # Only now: a reader of local tables need not wait for the libraries of object stores.
+    """The storage at an address; ValueError for an address that cannot be understood. This writes nothing."""
+    # The import is here because a reader of local tables need not wait for the libraries of object stores.
     if is_remote(address):
         from mdlray.storage.bucket import open_bucket
 
@@ -73,7 +91,7 @@ def is_remote(address: str | Path) -> bool:
 
 
 def below(address: str, name: str) -> str | Path:
-    """The address of `name` in a folder or bucket; options after `?` stay at the end."""
+    """The address of `name` in a folder or bucket; the options after `?` stay at the end."""
     if not is_remote(address):
         return _local_path(address) / name
     path, question, options = address.partition("?")
@@ -81,7 +99,7 @@ def below(address: str, name: str) -> str | Path:
 
 
 def read_file(address: str | Path) -> bytes:
-    """One file, local or in a bucket; FileNotFoundError without one, ValueError for an address that cannot be one."""
+    """The content of one file, local or in a bucket; FileNotFoundError without one, ValueError for a bad address."""
     if not is_remote(address):
         return _local_path(address).read_bytes()
     path, question, options = str(address).partition("?")

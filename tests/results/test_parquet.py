@@ -1,8 +1,17 @@
+"""Tables as files: what is damaged, what only cannot be read, and what every error says."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+from mdlray.results import load
 from mdlray.results.conversion import to_table
-from mdlray.results.parquet import parquet_bytes, read_parquet
+from mdlray.results.parquet import DamagedFileError, parquet_bytes, read_parquet
 from mdlray.results.schema import ROW_VERSION, TRIALS
 from mdlray.storage.local import LocalFolder
 
@@ -12,8 +21,12 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path, make_row):
     for number, damaged in enumerate([b"", b"nonsense", content[: len(content) // 2], content[:-4] + b"XXXX"]):
         path = tmp_path / f"{number}.parquet"
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=rf"{number}\.parquet is damaged .*; delete it and run the sweep again"):
+        with pytest.raises(
+            DamagedFileError, match=rf"{number}\.parquet is damaged: all its [\d,]+ bytes were"
+        ) as raised:
             read_parquet(LocalFolder(path.parent), path.name)
+        assert "Run the sweep again: it moves the file aside" in str(raised.value)
+        assert "delete" not in str(raised.value) and path.read_bytes() == damaged
 
 
 def test_a_flipped_bit_of_the_data_is_noticed_or_harmless(tmp_path, make_row):
@@ -22,7 +35,7 @@ def test_a_flipped_bit_of_the_data_is_noticed_or_harmless(tmp_path, make_row):
     content = parquet_bytes(table)
     footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     path = tmp_path / "part.parquet"
-    for storage in range(4, footer, 23):
+    for storage in range(4, footer, 89):
         path.write_bytes(content[:storage] + bytes([content[storage] ^ 1]) + content[storage + 1 :])
         try:
             assert read_parquet(LocalFolder(path.parent), path.name) == table
@@ -51,3 +64,57 @@ def test_a_foreign_table_is_refused(tmp_path):
 def test_no_file_is_not_a_damaged_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_parquet(LocalFolder(tmp_path), "none.parquet")
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """To root every file is readable: be somebody else for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_that_may_not_be_read_is_not_a_damaged_file(make_row):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "trials.parquet"
+        path.write_bytes(parquet_bytes(to_table([make_row()], TRIALS)))
+        path.chmod(0)
+        with without_privileges(), pytest.raises(PermissionError) as raised:
+            load(folder)
+        assert f"{path} cannot be read (Permission denied). Nothing is lost: make it readable for the user" in str(
+            raised.value
+        )
+        path.chmod(0o644)
+        os.chmod(folder, 0)
+        with without_privileges(), pytest.raises(PermissionError, match="cannot be read .*make it readable"):
+            load(folder)
+
+
+def test_what_the_system_refuses_is_said_in_its_words(tmp_path):
+    """A folder in the place of the file, and a link that leads in a circle."""
+    (tmp_path / "folder.parquet").mkdir()
+    os.symlink("circle.parquet", tmp_path / "circle.parquet")
+    for name, reason in {"folder": "Is a directory", "circle": "Too many levels of symbolic links"}.items():
+        with pytest.raises(
+            OSError, match=rf"{name}.parquet cannot be read \({reason}\)\. Nothing is lost: give the same"
+        ):
+            read_parquet(LocalFolder(tmp_path), f"{name}.parquet")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        LocalFolder(tmp_path).exists("circle.parquet")
+
+
+def test_a_folder_whose_name_is_no_text_has_readable_tables(tmp_path, make_row):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    table = to_table([make_row()], TRIALS)
+    (folder / "trials.parquet").write_bytes(parquet_bytes(table))
+    assert read_parquet(LocalFolder(folder), "trials.parquet") == table
+    assert read_parquet(LocalFolder(folder), "trials.parquet", ["trial_id"]).column_names == ["trial_id"]
+    (folder / "trials.parquet").write_bytes(b"nonsense")
+    with pytest.raises(DamagedFileError):
+        read_parquet(LocalFolder(folder), "trials.parquet")

@@ -1,6 +1,7 @@
 """Files of a local folder are whole or absent, and the lock says who holds it."""
 
 import errno
+import fcntl
 import os
 
 import pytest
@@ -35,3 +36,32 @@ def test_an_unfinished_file_has_the_process_in_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: seen.extend(os.listdir(tmp_path)))
     LocalFolder(tmp_path).write({"x": b"new"})
     assert seen[0] == f"{LEFTOVER}{os.getpid()}-x"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.ENOLCK, "No locks available"), (errno.ENOSYS, "not implemented")]
+)
+def test_a_file_system_without_locks_is_named_with_the_way_out(tmp_path, monkeypatch, number, reason):
+    def refuse(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match=f"toy cannot be locked .*{reason}.*: its file system has no locks") as raised:
+        with LocalFolder(tmp_path / "toy").writing():
+            pass
+    assert "or a bucket, with --results" in str(raised.value) and "Lustre: -o flock" in str(raised.value)
+
+
+def test_a_stale_file_handle_is_an_error_to_try_again(tmp_path, monkeypatch):
+    folder = LocalFolder(tmp_path)
+    folder.write({"x": b"1"})
+
+    def stale(*arguments, **options):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    for target, use in ((os, lambda: folder.names()), (os, lambda: folder.exists("x"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, "listdir", stale)
+            patch.setattr(target, "stat", stale)
+            with pytest.raises(OSError, match=r"\(Stale file handle\)\. Nothing is lost: give the same command again"):
+                use()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mdlray.storage.local import LocalFolder
-from mdlray.storage.storage import below, is_remote, open_storage, read_file
+from mdlray.storage.storage import below, is_remote, move_aside, open_storage, read_file
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,13 @@ def test_both_kinds_keep_the_same_promises(kind: str, tmp_path: Path, request: p
     assert "a" in storage.names() and storage.names("models") == {"c"}
     assert storage.exists("models/c") and not storage.exists("models/b")
     assert storage.read("a") == b"4" == read_file(storage.address("a"))
+    with storage.writing():
+        storage.write({"damaged/notes.txt": b"a person's"})
+        assert move_aside(storage, "models/c") == "damaged/1-c" and move_aside(storage, "a") == "damaged/2-a"
+        with pytest.raises(FileNotFoundError):
+            move_aside(storage, "a")
+    assert storage.names("damaged") == {"1-c", "2-a", "notes.txt"} and storage.read("damaged/2-a") == b"4"
+    assert not storage.exists("a") and storage.names("models") == set()
     for read in (lambda: storage.read("models/b"), lambda: read_file(storage.address("models/b"))):
         with pytest.raises(FileNotFoundError):
             read()
