@@ -201,7 +201,7 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
     from mdlray.studies.registry import find_study
 
     write_report(store.folder, study=find_study(request.sweep.study))
-    for table in front_tables(front):
+    for table in front_tables(front, console.width):
         console.print(table)
     trials_path, front_path, page = (store.path(name) for name in ("trials.parquet", "front.parquet", "report.html"))
     console.print(f"tables: {trials_path}, {front_path}; picture: {page}", soft_wrap=True)

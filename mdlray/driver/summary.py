@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 
 FRONT_SHOWN = 12
 FAILURES_SHOWN = 10
+FULL_WIDTH, LEAST_WIDTH = 80, 56
+"""Columns of a terminal that a front takes with lines between its cells, and with all of its numbers."""
+
+_SHORT = {"train": "train", "validation": "val."}
 VALUES_SHOWN = 16
 
 
-def front_tables(front: pd.DataFrame) -> Iterator[Table]:
-    """The front of each group, at most `FRONT_SHOWN` points of it, with the accuracy that it is ranked by."""
+def front_tables(front: pd.DataFrame, width: int = 80) -> Iterator[Table]:
+    """The front of each group, at most `FRONT_SHOWN` points of it, with the accuracy that it is ranked by.
+
+    Numbers are never cut off. In a terminal of less than `FULL_WIDTH` columns the lines between the cells are left out
+    and names are wrapped; of less than `LEAST_WIDTH` columns, the share of pruned weights and the number of trials too.
+    """
     for cells in groups(front[front["on_front"]]):
         points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
         first = points[0]
@@ -38,24 +46,42 @@ def front_tables(front: pd.DataFrame) -> Iterator[Table]:
             about.append(f"{100 * first['label_randomization_fraction']:.4g} % random labels")
         if first["pixel_randomization"] != "none":
             about.append(f"{first['pixel_randomization']} pixels")
-        table = Table(title=", ".join(about), title_justify="left")
         ranked_by = first["ranked_by"]
-        for heading in ("bytes", "train %" if ranked_by == "train" else "val. %", "test %", "pruned %", "trials"):
-            table.add_column(heading, justify="right")
-        for heading in ("network", "method"):
-            table.add_column(heading)
-        for point in points:
-            penalty = "" if point["regularizer"] == "none" else f" {point['regularizer']}"
-            table.add_row(
-                f"{point['compressed_bytes_mean']:,.0f}",
-                f"{100 * point[f'{ranked_by}_accuracy_mean']:.2f}",
-                f"{100 * point['test_accuracy_mean']:.2f}",
-                f"{100 * point['pruning_ratio']:.1f}",
-                f"{point['num_trials']}",
-                point["architecture"],
-                f"{point['method']}{penalty}",
-            )
-        yield table
+        numbers = {
+            "bytes": [f"{point['compressed_bytes_mean']:,.0f}" for point in points],
+            f"{_SHORT[ranked_by]} %": [f"{100 * point[f'{ranked_by}_accuracy_mean']:.2f}" for point in points],
+            "test %": [f"{100 * point['test_accuracy_mean']:.2f}" for point in points],
+            "pruned %": [f"{100 * point['pruning_ratio']:.1f}" for point in points],
+            "trials": [f"{point['num_trials']}" for point in points],
+        }
+        penalties = ["" if point["regularizer"] == "none" else f" {point['regularizer']}" for point in points]
+        names = {
+            "network": [point["architecture"] for point in points],
+            "method": [f"{point['method']}{penalty}" for point, penalty in zip(points, penalties, strict=True)],
+        }
+        yield _narrow_table(numbers, names, ", ".join(about), width)
+
+
+def _narrow_table(
+    numbers: Mapping[str, Sequence[str]], names: Mapping[str, Sequence[str]], title: str, width: int
+) -> Table:
+    """A table of columns (heading → cells) for a terminal of `width` columns; what is given up is in `front_tables`."""
+    if width >= FULL_WIDTH:
+        table = Table(title=title, title_justify="left")
+    else:
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    if width < LEAST_WIDTH:
+        numbers = dict(list(numbers.items())[:3])
+        # One word per line takes less room than two columns of names.
+        names = {"network": [" ".join(pair) for pair in zip(*names.values(), strict=True)]}
+    for heading, cells in numbers.items():
+        # A heading may wrap, a number may not.
+        table.add_column(heading, justify="right", min_width=max(map(len, [*cells, *heading.split()])))
+    for heading in names:
+        table.add_column(heading, overflow="fold", min_width=min(width // 8, 9))
+    for cells in zip(*numbers.values(), *names.values(), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def failure_lines(failed: pd.DataFrame) -> Iterator[str]:

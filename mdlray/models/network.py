@@ -4,6 +4,8 @@ Raw pixels (0 to 255) go in, logits come out; the normalization (x / 255 - mean)
 the receiver of a compressed file needs it too.
 """
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -21,9 +23,12 @@ class Network(nn.Module):
         self.std = std
         self.names = family.layer_names(sizes)
         self.weights = nn.ParameterList(nn.Parameter(parameter) for parameter in parameters)
+        self._scale_seen = False
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits (B, C) for pixels (B, ...) from 0 to 255, of any dtype."""
+        """Logits (B, C) for pixels (B, ...) from 0 to 255, of any dtype; warns once about pixels from 0 to 1."""
+        if not self._scale_seen:
+            self._scale_seen = _tells_scale(pixels)
         stacked = [parameter[None] for parameter in self.weights]
         return self.family.forward(stacked, normalize(pixels.flatten(1), self.mean, self.std), None)[0]
 
@@ -42,3 +47,25 @@ def build_network(family: Family, sizes: tuple[int, ...], parameters: Parameters
     if wanted != given:
         raise ValueError(f"the tensors have shapes {given}; a {family.name} network of sizes {sizes} has {wanted}.")
     return Network(family, sizes, parameters, mean, std)
+
+
+def _tells_scale(pixels: Tensor) -> bool:
+    """Whether a batch tells on which scale its pixels are; warns if they lie between 0 and 1, as of `ToTensor`."""
+    if torch.compiler.is_compiling() or not pixels.numel():
+        return False
+    if not pixels.is_floating_point():
+        return True
+    try:
+        least, most = float(pixels.min()), float(pixels.max())
+    except RuntimeError:
+        # Inside a transform such as `torch.func.vmap` the numbers cannot be looked at.
+        return False
+    if least == most == 0:
+        return False
+    if least >= 0 and most <= 1:
+        warnings.warn(
+            "all pixels of this batch lie between 0 and 1, and a decoded network takes gray levels from 0 to 255; "
+            "multiply the pixels by 255 if they were scaled (torchvision's ToTensor does that).",
+            stacklevel=2,
+        )
+    return True

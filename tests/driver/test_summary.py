@@ -1,6 +1,7 @@
 """What the command says about plans, fronts and failures."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -119,3 +120,29 @@ def test_fronts_and_failures_of_archived_rows(tmp_path: Path) -> None:
     (line,) = failure_lines(failed)
     assert failed["trial_id"].iloc[0] in line
     assert "and 5 more" in list(failure_lines(pd.concat([failed] * 15)))[-1]
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 56, 60, 79, 80, 120])
+def test_a_narrow_terminal_cuts_no_number_off(width: int, make_row: Any, as_trials: Any) -> None:
+    sizes = {"a": 418, "b": 12_345, "c": 234_567}
+    rows = [
+        make_row(
+            cell_id=cell, compressed_bytes=size, validation_accuracy=0.9 + size / 1e7, architecture=f"dense-{size}-10"
+        )
+        for cell, size in sizes.items()
+    ]
+    (table,) = front_tables(front_table(as_trials(rows)), width)
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(table)
+    lines = capture.get().splitlines()
+    words = {word for line in lines for word in line.split()}
+    assert all(len(line) <= width for line in lines) and "…" not in capture.get()
+    assert words >= {"418", "12,345", "234,567", "90.00", "90.12", "92.35", "89.00"}
+    letters = "".join("".join(line.split()) for line in lines)
+    if width >= 56:
+        assert words >= {"90.0", "1"} and {"magnitude", "l2"} <= words
+    if width >= 80 or 40 <= width < 56:
+        assert {"dense-418-10", "magnitude", "l2"} <= words
+    if width >= 30:
+        assert letters.count("dense-") == letters.count("l2") == 3
