@@ -2,11 +2,12 @@
 
     welch_p          two-sided t-test without equal variances, from means, standard deviations and counts
     permutation_p    the same question without normality, by going through all ways to deal the values out
+    one_sample_p     two-sided t-test against zero, of differences of paired repetitions or from a known value
     holm             p-values of a family of tests, adjusted so that any false alarm in it is as rare as alpha says
 
 Printed results have means and standard deviations only, so Welch's test is the one that ours and theirs share. With 5
 against 5 repetitions the exact permutation test cannot fall below 2/252: it stands beside, and decides nothing.
-References: Welch 1947 (Biometrika 34), Holm 1979 (Scandinavian Journal of Statistics 6).
+References: Student 1908 (Biometrika 6), Welch 1947 (Biometrika 34), Holm 1979 (Scandinavian Journal of Statistics 6).
 """
 
 import math
@@ -49,6 +50,16 @@ def welch_p(first: Sample, second: Sample) -> float:
         return 1.0 if first.mean == second.mean else 0.0
     sides = (first.mean, first.std, first.num, second.mean, second.std, second.num)
     return float(stats.ttest_ind_from_stats(*sides, equal_var=False).pvalue)
+
+
+def one_sample_p(differences_N: npt.NDArray[np.float64]) -> float:
+    """Two-sided p-value of the t-test that the mean of these is zero; NaN below two of them."""
+    sample = Sample.of(differences_N)
+    if sample.num < 2:
+        return math.nan
+    if sample.std == 0:
+        return 1.0 if sample.mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(sample.mean) / (sample.std / math.sqrt(sample.num)), sample.num - 1))
 
 
 def permutation_p(first_N: npt.NDArray[np.float64], second_M: npt.NDArray[np.float64]) -> float:

@@ -31,7 +31,8 @@ NOTE = (
 CLAIMS_NOTE = (
     "Welch's two-sided t-test on test accuracies, p after Holm over all cells of the claim, at 5 %; beside it the "
     "exact permutation p, not adjusted, which decides nothing. The last columns ask the same of the printed means. "
-    "A claim is supported as a whole where every part of it is, contradicted where one is."
+    "A part is one comparison in one region on one data set. A claim is supported as a whole where every part of it is "
+    "tested and supported, supported where tested where the other parts have no rows, contradicted where one part is."
 )
 
 

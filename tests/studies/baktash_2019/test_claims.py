@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mdlray.results import load
 from mdlray.studies.baktash_2019.claims import CLAIMS, judge
 from mdlray.studies.baktash_2019.verdicts import sentence
 
+REFERENCE = Path(__file__).parents[3] / "results" / "reference" / "compare_pruning"
 WAYS = {
     "MagL2": {},
     "MagL1": {"training.regularizer": "l1"},
@@ -185,3 +189,75 @@ def test_students_random_labels_and_other_splits_are_not_heard(cell, as_trials):
     assert (judge(as_trials(rows))["verdict"] == "not tested").all()
     heard = judge(as_trials([*rows, *cell("MagL1", 0.0, 0.9, fields={"compression.method": "none"})]))
     assert heard["verdict"].value_counts()["contradicted"] == 1
+
+
+def widths(cell, accuracy_of, **changes):
+    """Unpruned networks of few units at sizes around those of `curve`."""
+    rows = []
+    for units, size in ((5, 500), (10, 1000), (20, 2000)):
+        accuracy = accuracy_of(0.2 + 0.05 * np.log2(size / 300))
+        rows += cell("unpruned", 0.0, accuracy, size=size, fields={"model.hidden_units": (units,)}, **changes)
+    return rows
+
+
+def test_a_dead_start_is_no_size(cell, as_trials):
+    """Four of five repetitions died: their mean loses, and the one that lives wins."""
+    rows = as_trials([*curve(cell, "MagL2", 0.0), *widths(cell, lambda accuracy: accuracy + 0.1)])
+    is_dead = (rows["method"] == "none") & (rows["seed"] != 3)
+    rows.loc[is_dead, ["validation_accuracy", "test_accuracy"]] = 0.05
+    claims = judge(rows)
+    wanted = {"dataset": "mnist_background_random", "second": "dense, unpruned"}
+    assert (of(claims, "H4", **wanted)["difference_percent"] > 5).all()
+    best = of(claims, "H4b", dataset="mnist_background_random")
+    assert best["num_bytes"].tolist() == [512, 724, 1024, 1448] and (best["verdict"] == "contradicted").all()
+    # Seed 3 is 0.1 points above its cell's mean.
+    assert best["difference_percent"].to_numpy() == pytest.approx(-10.1)
+    assert (best["second_num_runs"] == 1).all() and (best["test"] == "one-sample t").all()
+    assert (of(claims, "H4", **wanted)["test"] == "Welch").all()
+
+
+def test_the_best_repetition_is_so_by_validation(cell, as_trials):
+    rows = as_trials([*curve(cell, "MagL2", 0.0), *widths(cell, lambda accuracy: accuracy)])
+    unpruned = rows["method"] == "none"
+    rows.loc[unpruned & (rows["seed"] == 2), "validation_accuracy"] += 0.01
+    rows.loc[unpruned & (rows["seed"] == 4), "test_accuracy"] += 0.3
+    best = of(judge(rows), "H4b", dataset="mnist_background_random")
+    assert best["difference_percent"].to_numpy() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("penalized", "verdict"), [(0.5, "contradicted"), (0.1, "supported")])
+def test_nothing_removed_but_a_penalty_is_a_rival_cell_against_cell(cell, as_trials, penalized, verdict):
+    rows = curve(cell, "MagL2", 0.0)
+    rows += cell("MagL1", 0.0, penalized, size=840, validation_accuracy=0.99)
+    rows += cell("MagL1", 0.0, 0.99, size=1000, fields={"training.regularizer_strength": 0.5})
+    found = of(judge(as_trials(rows)), "H4c", dataset="mnist_background_random")
+    # Pruned ones have 800 bytes: within a tenth of 840. 1,000 have no neighbor.
+    assert found["num_bytes"].tolist() == [840] and found["verdict"].tolist() == [verdict]
+    assert (found["first_bytes"].tolist(), found["second_bytes"].tolist()) == ([800], [840])
+    far = of(judge(as_trials(rows[:15] + rows[20:])), "H4c", dataset="mnist_background_random")
+    assert far["num_bytes"].tolist() == [1000] and far["verdict"].tolist() == ["not tested"]
+
+
+def test_one_training_under_two_names_is_one_rival(cell, as_trials):
+    rows = curve(cell, "MagL2", 0.0)
+    for name in ("MagL2", "OBD"):
+        rows += cell(name, 0.0, 0.5, size=840)
+    assert len(of(judge(as_trials(rows)), "H4c", dataset="mnist_background_random")) == 1
+
+
+def test_readings_of_h4_are_claims_of_their_own(cell, as_trials):
+    """Holm's p of H4 does not know of the cells of H4b and H4c."""
+    claims = judge(as_trials([*curve(cell, "MagL2", 0.0), *widths(cell, lambda accuracy: accuracy - 0.002)]))
+    h4 = of(claims, "H4").dropna(subset=["welch_p"])
+    assert h4["holm_p"].min() == pytest.approx(min(1.0, len(h4) * h4["welch_p"].min()))
+
+
+def test_the_committed_rows_lose_where_nothing_was_removed_but_a_penalty_was_paid():
+    """97.72 % in 3,786 bytes (L1, nothing removed) beside 97.52 % in 3,620 (pruned): p = 0.011, no interpolation."""
+    claims = judge(load(REFERENCE))
+    cells = of(claims, "H4c", dataset="mnist").set_index("num_bytes")
+    l1 = cells.loc[3785.6]
+    assert (l1["first_percent_mean"], l1["second_percent_mean"]) == pytest.approx((97.52, 97.72), abs=0.005)
+    assert l1["first_bytes"] == pytest.approx(3620, abs=0.5) and l1["welch_p"] == pytest.approx(0.011, abs=0.0005)
+    l2 = cells.loc[19434.0]
+    assert l2["second_percent_mean"] == pytest.approx(98.08, abs=0.005) and l2["verdict"] == "contradicted"
