@@ -29,6 +29,10 @@ OF_STUDY = {
         "published_comparison.csv",
         "claims.parquet",
         "claims.csv",
+        "paper_claims.parquet",
+        "paper_claims.csv",
+        "paper_claim_places.parquet",
+        "paper_claim_places.csv",
         "paper_tables.md",
     )
 }

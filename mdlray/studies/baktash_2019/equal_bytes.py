@@ -63,12 +63,12 @@ def curves(rows: pd.DataFrame, cell_ids: Collection[str], size_column: str = "co
         return Curves(())
     rows = rows[rows["cell_id"].isin(enough)]
     points, repetitions = [], []
-    for seeds, repetition in rows.groupby(REPETITION):
+    for _, repetition in rows.groupby(REPETITION):
         if repetition["cell_id"].nunique() == len(enough):
             size = repetition[size_column].to_numpy(dtype=np.float64)
             accuracy = 100 * pd.Series(repetition["test_accuracy"].to_numpy(dtype=np.float64)).groupby(size).mean()
             points.append((accuracy.index.to_numpy(dtype=np.float64), accuracy.to_numpy()))
-            repetitions.append(seeds)
+            repetitions.append(tuple(int(repetition[name].iloc[0]) for name in REPETITION))
     return Curves(tuple(points), tuple(repetitions))
 
 

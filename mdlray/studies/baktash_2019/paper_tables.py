@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mdlray.report.page import Column
+from mdlray.studies.baktash_2019 import paper_claim_texts
 from mdlray.studies.baktash_2019.claims import CLAIMS, SPLIT
 from mdlray.studies.baktash_2019.published import METHOD_NAMES, PRINTED_RUNS, published_accuracy
 from mdlray.studies.baktash_2019.verdicts import sentence
@@ -21,7 +22,7 @@ _DATASETS = {
     "mnist_background_random": "background random",
     "mnist_rotation": "rotation",
 }
-_WORDS = ("data set", "network", "asked", "verdict", "printed verdict")
+_WORDS = ("data set", "network", "asked", "at equal", "verdict", "printed verdict")
 """Columns that hold words, not numbers."""
 
 NOTE = (
@@ -78,12 +79,15 @@ def verdict_lines(claims: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return found
 
 
-def markdown(comparison: pd.DataFrame, claims: pd.DataFrame) -> str:
-    """All of it as Markdown."""
+def markdown(comparison: pd.DataFrame, claims: pd.DataFrame, of_paper: pd.DataFrame) -> str:
+    """All of it as Markdown; `of_paper` are the comparisons of `paper_claims.judge_paper_claims`."""
     parts = ["# Tables 1 to 6 of Baktash et al. 2019 (arXiv:1910.11144), from the rows here", NOTE]
     for heading, table in paper_tables(comparison):
         parts += [f"## {heading}", _markdown_table(table)]
-    parts += ["# What they claim, tested", CLAIMS_NOTE]
+    parts += ["# What they claim, tested", paper_claim_texts.NOTE]
+    for heading, says, lines in paper_claim_texts.paper_claim_lines(of_paper):
+        parts += [f"## {heading}", says, _markdown_table(lines)]
+    parts += ["# What their tables raise, tested", CLAIMS_NOTE]
     for heading, says, cells in verdict_lines(claims):
         parts += [f"## {heading}", says, _markdown_table(cells)]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,9 @@
 """What a report says of Baktash et al. 2019: printed cells, Tables 1 to 6 and claims, beside our rows.
 
 figures/published_comparison.{parquet,csv}      a row per printed cell for which there are rows
-figures/claims.{parquet,csv}                    what they claim, cell by cell, tested on our rows and on theirs
+figures/claims.{parquet,csv}                    what their tables raise, cell by cell, tested on our rows and on theirs
+figures/paper_claims.{parquet,csv}              what they claim: a row per comparison, tested on our rows
+figures/paper_claim_places.{parquet,csv}        the same place by place (ratio, weights or bytes)
 figures/paper_tables.md                         their Tables 1 to 6 with ours in them, and the verdicts, for people
 """
 
@@ -13,8 +15,9 @@ import pyarrow as pa
 from mdlray.report.page import Column, known, percent, table
 from mdlray.report.study import Findings, PrintedCurve, Section, Study
 from mdlray.results.parquet import parquet_bytes
-from mdlray.studies.baktash_2019 import paper_tables
+from mdlray.studies.baktash_2019 import paper_claim_texts, paper_tables
 from mdlray.studies.baktash_2019.claims import judge
+from mdlray.studies.baktash_2019.paper_claims import judge_paper_claims
 from mdlray.studies.baktash_2019.published import METHOD_NAMES, compare, published_accuracy, published_method
 
 COMPARISON_COLUMNS: list[Column] = [
@@ -37,11 +40,18 @@ COMPARISON_COLUMNS: list[Column] = [
 def findings(trials: pd.DataFrame) -> Findings:
     """The comparison with printed cells and the verdicts, as files and as sections of the page."""
     comparison, claims = compare(trials), judge(trials)
-    files = {"paper_tables.md": paper_tables.markdown(comparison, claims).encode()}
-    for name, frame in (("published_comparison", comparison), ("claims", claims)):
+    of_paper, places = judge_paper_claims(trials)
+    files = {"paper_tables.md": paper_tables.markdown(comparison, claims, of_paper).encode()}
+    tables = {
+        "published_comparison": comparison,
+        "claims": claims,
+        "paper_claims": of_paper,
+        "paper_claim_places": places,
+    }
+    for name, frame in tables.items():
         files[f"{name}.parquet"] = parquet_bytes(pa.Table.from_pandas(frame, preserve_index=False))
         files[f"{name}.csv"] = frame.to_csv(index=False, float_format="%.10g").encode()
-    return Findings(files, _sections(comparison, claims))
+    return Findings(files, _sections(comparison, claims, of_paper))
 
 
 def printed_curves(panel: pd.DataFrame) -> Sequence[PrintedCurve]:
@@ -64,7 +74,7 @@ def printed_curves(panel: pd.DataFrame) -> Sequence[PrintedCurve]:
     ]
 
 
-def _sections(comparison: pd.DataFrame, claims: pd.DataFrame) -> list[Section]:
+def _sections(comparison: pd.DataFrame, claims: pd.DataFrame, of_paper: pd.DataFrame) -> list[Section]:
     """Cells, tables and verdicts for which there are rows."""
     sections = []
     if len(comparison):
@@ -77,6 +87,10 @@ def _sections(comparison: pd.DataFrame, claims: pd.DataFrame) -> list[Section]:
         sections.append(Section("Beside Baktash et al. 2019", note, table(comparison, COMPARISON_COLUMNS)))
     for heading, texts in paper_tables.paper_tables(comparison, with_rows_only=True):
         sections.append(Section(heading, paper_tables.NOTE, table(texts, paper_tables.as_columns(texts))))
+    for heading, says, texts in paper_claim_texts.paper_claim_lines(of_paper):
+        if len(texts):
+            note = f"{says} {paper_claim_texts.NOTE}"
+            sections.append(Section(heading, note, table(texts, paper_tables.as_columns(texts))))
     tested = set(claims.loc[claims["verdict"] != "not tested", "claim"])
     for heading, says, texts in paper_tables.verdict_lines(claims[claims["claim"].isin(tested)]):
         note = f"{says} {paper_tables.CLAIMS_NOTE}"

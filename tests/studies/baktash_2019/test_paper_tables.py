@@ -1,4 +1,5 @@
 from mdlray.studies.baktash_2019.claims import CLAIMS, judge
+from mdlray.studies.baktash_2019.paper_claims import PAPER_CLAIMS, judge_paper_claims
 from mdlray.studies.baktash_2019.paper_tables import markdown, paper_tables, verdict_lines
 from mdlray.studies.baktash_2019.published import compare
 
@@ -46,12 +47,14 @@ def test_one_lucky_run_does_not_stand_for_a_mean(as_trials, make_row):
 
 def test_markdown_has_every_table_and_claim_and_is_even(as_trials, make_row):
     trials = as_trials([make_row()])
-    text = markdown(compare(trials), judge(trials))
+    text = markdown(compare(trials), judge(trials), judge_paper_claims(trials)[0])
     assert text.count("\n## Table ") == 6
     for claim, says in CLAIMS.items():
         assert f"\n## {claim}: {says}\n\nHere not tested" in text
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("| ")]
-    assert len(blocks) == 6 + len(CLAIMS)
+    for claim, paper in PAPER_CLAIMS.items():
+        assert f"\n## {claim}: {paper.says}\n\n“{paper.quote}” ({paper.place}.) Here not tested: 0 of " in text
+    assert len(blocks) == 6 + len(CLAIMS) + len(PAPER_CLAIMS)
     for block in blocks:
         assert len({line.count("|") for line in block}) == 1 and block[1].startswith("| --- |")
 
