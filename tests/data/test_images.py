@@ -146,6 +146,16 @@ def test_own_pictures_are_used_if_they_are_the_ones_that_were_named(tmp_path):
         load_images(other, 0, None, tmp_path)
 
 
+@pytest.mark.parametrize(("split", "in_both"), [("study", 873), ("usual", 0)])
+def test_so_many_digits_of_mnist5k_are_test_digits_of_mnist(split, in_both):
+    if not (REAL_ROOT / "MNIST" / "raw").is_dir():
+        pytest.skip(f"no MNIST in {REAL_ROOT}; set MDLRAY_DATA to a folder in torchvision's layout")
+    images = load_images(DataSpec(split=split), 0, REAL_ROOT)
+    embedded = set(map(bytes, read_mnist5k(None).pixels_NP))
+    assert len(embedded) == 5000
+    assert sum(bytes(digit) in embedded for digit in images.pixels_NP[images.test]) == in_both
+
+
 @pytest.mark.parametrize(("split", "sizes"), [("study", (45_000, 5_000, 12_000)), ("usual", (55_000, 5_000, 10_000))])
 def test_real_mnist_in_both_splits(split, sizes):
     if not (REAL_ROOT / "MNIST" / "raw").is_dir():

