@@ -7,7 +7,7 @@ listed), 2 bad input, 3 the Ray cluster was lost, 130 interrupted (both with the
 imports happen once a run starts.
 """
 
-import hashlib
+import io
 import os
 import shlex
 import sys
@@ -22,7 +22,7 @@ from mdlray.driver.run import run_missing
 from mdlray.driver.summary import failure_lines, front_tables, plan_summary, search_summary
 from mdlray.driver.work_queue import SearchRequest, SweepRequest, open_search, settle
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
-from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_sweep
+from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_listed_sweep, note_on, read_sweep
 from mdlray.results import Store
 from mdlray.results.derived.front import front_table
 from mdlray.spec import TrialSpec
@@ -56,6 +56,9 @@ def main(
     list_: Annotated[bool, typer.Option("--list", help="The sweeps there are")] = False,
 ) -> None:
     """Parse, run, and turn the outcome into an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Under an ASCII locale a question may have characters that cannot be printed: they become `?`.
+        sys.stdout.reconfigure(errors="replace")
     try:
         if list_:
             raise typer.Exit(print_sweeps())
@@ -95,7 +98,9 @@ def prepare(
 ) -> SweepRequest:
     """The sweep's trials, or its search, and where the rows go; ValueError for anything that does not fit."""
     path = find_sweep(name)
-    sweep = load_sweep(path)
+    if note := note_on(path):
+        console.print(f"note: {note}", soft_wrap=True)
+    sweep, definitions = read_sweep(path)
     folder = sweep.name
     if quick:
         if sweep.quick is None:
@@ -116,8 +121,7 @@ def prepare(
             )
         datasets = [dataset or fields.get("data.dataset", sweep.base.data.dataset) for fields in space_of(sweep).strata]
         digest = digest_of(background_images, datasets)
-        version = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-        search_request = SearchRequest(sampler, seed, num_trials, changes, digest, version)
+        search_request = SearchRequest(sampler, seed, num_trials, changes, digest, definitions.version[:8])
     else:
         specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
         digest = digest_of(background_images, [spec.data.dataset for spec in specs])
@@ -129,7 +133,7 @@ def prepare(
         Store(below(results, folder)),
         data.expanduser().resolve(),
         background_images,
-        path.read_text(),
+        definitions,
         retry_failed,
         command_line(),
     )
@@ -217,12 +221,19 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
 
 
 def print_sweeps() -> int:
-    """One line per file in `sweeps/`."""
+    """One line per sweep, and per file in `sweeps/` that is none; exit code 2 only if there is no sweep at all."""
+    num_listed = 0
     for path in list_sweeps():
-        sweep = load_sweep(path)
-        count = len(expand(sweep)) if sweep.grids else space_of(sweep).num_trials
-        console.print(f"{sweep.name:24} {count:6,} trials  {sweep.question}", soft_wrap=True)
-    return EXIT_OK
+        try:
+            sweep = load_listed_sweep(path)
+            count = len(expand(sweep)) if sweep.grids else space_of(sweep).num_trials
+            line, num_listed = f"{sweep.name:24} {count:6,} trials  {sweep.question}", num_listed + 1
+        except (ValueError, OSError) as error:
+            line = f"{path.stem:24} is no sweep: {error}"
+        console.print(line, soft_wrap=True)
+        if note := note_on(path):
+            console.print(f"{'':24} note: {note}", soft_wrap=True)
+    return EXIT_OK if num_listed else EXIT_BAD_INPUT
 
 
 def show_plan(request: SweepRequest, gpus: int | None) -> int:

@@ -69,12 +69,36 @@ def test_lists_the_sweeps() -> None:
     assert code == 0 and re.search(r"compare_pruning [\d,]+ trials Which compression is best", output)
 
 
-def test_a_broken_file_in_the_list_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_sweep_is_listed_with_its_error_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps" / "broken.py").write_text("SWEEP = 3\n")
+    (tmp_path / "sweeps" / "agent.py").write_text("import wandb\n")
+    (tmp_path / "sweeps" / "tiny_sweep.py").write_text((ASSETS / "tiny_sweep.py").read_text())
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mdlray.planning.sweep_file.OWN_SWEEPS", tmp_path / "none")
     code, output = call("--list")
-    assert code == 2 and "sweeps/broken.py must define SWEEP" in output
+    assert code == 0 and "broken is no sweep: sweeps/broken.py must define SWEEP" in output
+    assert "agent is no sweep: sweeps/agent.py does not define SWEEP" in output and "tiny_sweep 12 trials" in output
+    (tmp_path / "sweeps" / "tiny_sweep.py").unlink()
+    assert call("--list")[0] == 2, "nothing could be listed"
+
+
+def test_the_list_is_whole_where_only_ascii_can_be_printed(tmp_path: Path) -> None:
+    (tmp_path / "sweeps").mkdir()
+    text = (ASSETS / "tiny_sweep.py").read_text().replace("Does the command work?", "§ 3: größer?")
+    (tmp_path / "sweeps" / "tiny_sweep.py").write_text(text, encoding="utf-8")
+    program = "import mdlray.planning.sweep_file as f; f.OWN_SWEEPS = f.Path('none'); import mdlray.sweep as s; s.app()"
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--list"],
+        cwd=tmp_path,
+        env=os.environ | plain,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0 and b"12 trials  ? 3: gr" in done.stdout, done
 
 
 @pytest.mark.parametrize(
@@ -92,12 +116,16 @@ def test_a_broken_file_in_the_list_is_named(tmp_path: Path, monkeypatch: pytest.
         (["shrink_students", "--search", "tpe", "--plan"], "has students in its grids"),
         ([TINY, "--trials", "0"], "greater than or equal to 1"),
         ([TINY, "--speed", "9"], "No such option"),
+        (["own:import sys; sys.exit('say which data')"], "own.py, line 1: SystemExit: say which data"),
+        (["own:import my_axes"], "own.py, line 1: ModuleNotFoundError: No module named 'my_axes'"),
         ([TINY, "--background-images", "/tmp"], "has no effect: no trial has a data set that ends in"),
         ([TINY, "--address", "ray://127.0.0.1:10001"], "give host:port without ray://"),
     ],
 )
 def test_bad_input_is_exit_code_2_and_says_what_to_do(words: list[str], answer: str, tmp_path: Path) -> None:
     results = [] if "--results" in words else ["--results", str(tmp_path)]
+    (tmp_path / "own.py").write_text(words[0].removeprefix("own:") if words else "")
+    words = [str(tmp_path / "own.py") if word.startswith("own:") else word for word in words]
     code, output = call(*words, *results)
     assert code == 2 and answer in output, output
 

@@ -24,7 +24,13 @@ for name, value in {
 
 from mdlray.dispatch.connection import Shared, connect, disconnect, share  # noqa: E402
 from mdlray.dispatch.packs import DriverCallbacks, run_packs  # noqa: E402
-from mdlray.dispatch.resources import Resources, choose_resources, on_each_kind_of_gpu, share_gpus  # noqa: E402
+from mdlray.dispatch.resources import (  # noqa: E402
+    Resources,
+    choose_resources,
+    on_each_kind_of_gpu,
+    on_each_node,
+    share_gpus,
+)
 
 __all__ = [
     "DriverCallbacks",
@@ -34,6 +40,7 @@ __all__ = [
     "connect",
     "disconnect",
     "on_each_kind_of_gpu",
+    "on_each_node",
     "run_packs",
     "share",
     "share_gpus",

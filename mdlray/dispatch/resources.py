@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+Answer = TypeVar("Answer")
 
 MOST_PACKS_PER_GPU = 4
 """While one pack is quantized and encoded on a CPU, others keep the GPU busy; more would only wait for each other."""
@@ -41,6 +44,41 @@ def on_each_kind_of_gpu(probe: Callable[[], int | None]) -> dict[str, int]:
     }
     values = {kind: ray.get(reference) for kind, reference in there.items()}
     return {kind: value for kind, value in values.items() if value is not None}
+
+
+def on_each_node(task: Callable[[], Answer]) -> dict[str, Answer]:
+    """What `task` returns on every node that may run packs, and on the driver's (address → answer).
+
+    A node that is lost meanwhile has no answer: its packs will be run elsewhere. ValueError for one that cannot run our
+    code at all.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    nodes = {
+        node["NodeID"]: node["NodeManagerAddress"]
+        for node in ray.nodes()
+        if node["Alive"] and (node["NodeID"] == here or {"CPU", "GPU"} & node["Resources"].keys())
+    }
+    # No CPU is asked for: other work may hold them all.
+    remote = ray.remote(num_cpus=0)(task)
+    asked = {
+        node: remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+        for node in nodes
+    }
+    answers = {}
+    for number, (node, reference) in enumerate(asked.items()):
+        # Several nodes may lie on one machine.
+        address = nodes[node] if nodes[node] not in answers else f"{nodes[node]} (node {number + 1})"
+        try:
+            answers[address] = ray.get(reference)
+        except (ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):
+            continue
+        except ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(
+                f"a worker on {address} cannot run mdlray: {reason}. Every node needs mdlray and its packages in the "
+                "versions that are installed here."
+            ) from error
+    return answers
 
 
 def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:

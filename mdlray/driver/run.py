@@ -21,7 +21,7 @@ from mdlray.driver.manifest import current_commit, describe_run, merge
 from mdlray.driver.progress import SHOWN, Progress
 from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
 from mdlray.planning import Pack, training_effort
-from mdlray.planning.sweep_file import define
+from mdlray.planning.definitions import Definitions, define
 from mdlray.results import Store
 from mdlray.results.pack_result import PackResult, failed_pack
 from mdlray.spec import TrialSpec
@@ -39,7 +39,7 @@ def run_missing(
     `cluster_lost` must end the process: it is called in another thread when the cluster is gone, with what happened.
     """
     from mdlray import dispatch
-    from mdlray.driver import checks
+    from mdlray.driver import checks, preflight
     from mdlray.worker import run_pack as worker
 
     started = Started(datetime.now(UTC), time.monotonic(), current_commit())
@@ -48,6 +48,7 @@ def run_missing(
     try:
         resources = dispatch.choose_resources(gpus)
         queue = search_queue(request, resources) if request.search else grid_queue(request, resources)
+        preflight.check_workers(request.definitions, queue.samples, dispatch.on_each_node)
         checks.fetch_data(queue.samples, request.data)
         device = "auto" if resources.on_gpu else "cpu"
         config = worker.WorkerConfig(
@@ -172,7 +173,7 @@ def share_images(request: SweepRequest) -> "Callable[[Pack], Shared]":
 
     shared: dict[str, Shared] = {}
     # Not `asked`, which holds all trials: this is sent to another process.
-    config = (request.sweep.name, request.definitions, request.data, request.background_images)
+    config = (request.definitions, request.data, request.background_images)
 
     def images_of(pack: Pack) -> "Shared":
         first = pack.members[0]
@@ -183,9 +184,9 @@ def share_images(request: SweepRequest) -> "Callable[[Pack], Shared]":
     return images_of
 
 
-def prepare_images(spec: TrialSpec, sweep: str, definitions: str, data: Path, background_images: Path | None) -> Images:
+def prepare_images(spec: TrialSpec, definitions: Definitions, data: Path, background_images: Path | None) -> Images:
     """The images of a trial, for all packs that see the same."""
-    define(definitions, f"sweep {sweep}")
+    define(definitions)
     return load_images(spec.data, spec.seeds.randomization, data, background_images)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, training_effort
+from mdlray.planning.definitions import Definitions
 from mdlray.results import Store
 from mdlray.spec import TrialSpec, replace_fields
 
@@ -38,8 +39,8 @@ class SweepRequest:
     store: Store
     data: Path
     background_images: Path | None
-    definitions: str
-    """Text of the sweep's file: workers run it too, since it may add members to the registries."""
+    definitions: Definitions
+    """The sweep's file and what it needs: workers run it too, since it may add members to the registries."""
     retry_failed: bool
     command: str
     """To be typed again."""

@@ -7,7 +7,6 @@ was stopped early (`WorkerConfig.halving`) goes the same way from where it was, 
 (`mdlray.training.students`) are trained in stages after the networks they come from, each stage one stack.
 """
 
-import hashlib
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from mdlray.compression import Pruner
 from mdlray.data import Images, describe_images, load_images
 from mdlray.models import Family, get_family
 from mdlray.planning import Halving, Pack
-from mdlray.planning.sweep_file import define
+from mdlray.planning.definitions import Definitions, define
 from mdlray.results.pack_result import PackResult, failed_pack, from_plain, join, to_plain
 from mdlray.spec import SPEC_VERSION, TrialSpec
 from mdlray.training import Examples, State, fit, num_batches, place_splits
@@ -47,8 +46,8 @@ class WorkerConfig:
     """`cpu`, or `auto`: CUDA where there is one."""
     num_threads: int = 1
     """CPU threads of a product; results repeat bit for bit for the same number."""
-    definitions: str = ""
-    """Text of the sweep's file, which may add members to the registries."""
+    definitions: Definitions = Definitions()
+    """The sweep's file, which may add members to the registries, and what it needs from its folder."""
     halving: Halving | None = None
     """Stop the worse members early (`Sweep.halving`)."""
     gpu_share: float = 1.0
@@ -77,7 +76,7 @@ def run_pack(
     try:
         # Momentum of dead units decays into denormal numbers, which makes a pruned network's step 1.3 times slower.
         torch.set_flush_denormal(True)
-        define(config.definitions, f"sweep {pack.sweep}")
+        define(config.definitions)
         result = _measure_pack(pack, config, device, images or partial(_load, pack, config), checkpoint, save)
     except Exception:  # the one place where a failure of any kind becomes rows
         result = failed_pack(pack, traceback.format_exc())
@@ -101,7 +100,7 @@ def count_packs_on_gpu(pack: Pack, config: WorkerConfig, images: Load | None = N
     device = _device(config)
     if device.type != "cuda":
         return None
-    define(config.definitions, f"sweep {pack.sweep}")
+    define(config.definitions)
     learners = _learners(pack.members)
     loaded = (images or partial(_load, pack, config))()
     need = measure_need(learners, loaded, partial(_peak, device), with_students=_with_students(pack))
@@ -118,7 +117,7 @@ def _measure_pack(
         "torch": torch.__version__,
         "data": images.checksum,
         "halving": repr(config.halving),
-        "definitions": hashlib.sha256(config.definitions.encode()).hexdigest(),
+        "definitions": config.definitions.digest,
     }
     checkpoints = Checkpoints(about, checkpoint, save, config.checkpoint_seconds)
 

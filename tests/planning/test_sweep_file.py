@@ -1,9 +1,11 @@
 """From a name to a sweep, and what is wrong with a file in words."""
 
+from pathlib import Path
+
 import pytest
 
 from mdlray.planning import expand, space_of
-from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_sweep
+from mdlray.planning.sweep_file import OWN_SWEEPS, find_sweep, list_sweeps, load_listed_sweep, load_sweep, note_on
 
 
 def test_the_projects_sweeps_load_and_expand() -> None:
@@ -32,3 +34,25 @@ def test_unknown_or_broken_sweeps_are_explained(tmp_path) -> None:
         file.write_text(text)
         with pytest.raises(ValueError, match=words):
             load_sweep(file)
+
+
+def test_a_folder_here_adds_to_our_sweeps(tmp_path, monkeypatch) -> None:
+    """Somebody else's `sweeps/` hides none of ours; a file of one name wins, and a note says so."""
+    ours = {path.stem for path in list_sweeps()}
+    here = tmp_path / "sweeps"
+    here.mkdir()
+    (here / "agent.py").write_text("import wandb\nraise SystemExit('this script was run')\n")
+    (here / "pareto_search.py").write_text("SWEEP = 3\n")
+    monkeypatch.chdir(tmp_path)
+    assert {path.stem for path in list_sweeps()} == ours | {"agent"}
+    assert find_sweep("compare_pruning") == OWN_SWEEPS / "compare_pruning.py"
+    assert note_on(find_sweep("compare_pruning")) is None and note_on(Path("sweeps/agent.py")) is None
+    assert find_sweep("pareto_search") == Path("sweeps/pareto_search.py")
+    assert "takes the place of mdlray's own sweep" in str(note_on(find_sweep("pareto_search")))
+    with pytest.raises(ValueError, match="agent.py does not define SWEEP"):
+        load_listed_sweep(Path("sweeps/agent.py"))
+
+
+def test_the_checkouts_own_folder_is_no_other(monkeypatch) -> None:
+    monkeypatch.chdir(OWN_SWEEPS.parent)
+    assert all(note_on(path) is None for path in list_sweeps())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mdlray.planning import Halving, Pack
+from mdlray.planning.definitions import Definitions
 from mdlray.results.pack_result import PackResult
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training.checkpoint import MAGIC, from_bytes, to_bytes
@@ -103,7 +104,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_the_pack_starts_anew(
     elif what == "other halving":
         site = replace(SITE, halving=Halving(keep=0.6))
     else:
-        site = replace(SITE, definitions="x = 1")
+        site = replace(SITE, definitions=Definitions("/nowhere/x.py", b"x = 1"))
     with caplog.at_level(logging.WARNING):
         result = run_pack(mine, site, checkpoint=blob)
     words = {"damaged": "it is damaged", "cut": "it is damaged", "foreign": "it is no checkpoint of a pack"}
