@@ -22,7 +22,7 @@ FIELDS = {
     "training.optimizer": "adam",
     "training.learning_rate": 3e-3,
     "compression.centroid_epochs": 0,
-    "compression.quantization_levels": 256,
+    "compression.quantization_levels": 64,
 }
 WAYS = ({"student.inputs": "noise"}, {"student.inputs": "true"}, {"student.start": "largest"})
 
