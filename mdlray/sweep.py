@@ -3,22 +3,33 @@
     sweeps/NAME.py -> trials -> packs, minus what is done -> Ray Tune -> results/NAME/ -> front and figures
 
 The same command again resumes: what has a row is not run twice. Exit codes: 0 all rows ok, 1 some rows failed (they are
-listed), 2 bad input, 3 the Ray cluster was lost, 130 interrupted (both with the command that resumes). Heavy
-imports happen once a run starts.
+listed), 2 bad input, 3 the Ray cluster was lost, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by a terminal that
+closed (these four with the command that resumes). Heavy imports happen once a run starts.
 """
 
 import io
-import os
 import shlex
 import sys
+
+from mdlray.driver.signals import Interrupted, Signals
+
+signals = Signals(command=shlex.join(["python", "-m", "mdlray.sweep", *sys.argv[1:]]))
+if __name__ == "__main__":
+    # Before the other imports, which take a second: Ctrl-C may come in that, too.
+    signals.install()
+
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 
-from mdlray.driver.run import run_missing
+from mdlray.driver.cpus import usable_cpus
+from mdlray.driver.output import Output
+from mdlray.driver.run import Machines, NothingWorksError, run_missing
 from mdlray.driver.summary import failure_lines, front_tables, plan_summary, search_summary
 from mdlray.driver.work_queue import SearchRequest, SweepRequest, open_search, settle
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
@@ -28,16 +39,17 @@ from mdlray.results.derived.front import front_table
 from mdlray.spec import TrialSpec
 from mdlray.storage.storage import below
 
-EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_OK, EXIT_FAILED_ROWS, EXIT_BAD_INPUT, EXIT_CLUSTER_LOST = 0, 1, 2, 3
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-console = Console(highlight=False, markup=False)
+console = Console(file=Output(), highlight=False, markup=False)  # type: ignore[arg-type]
 
 
 @app.command(help=(__doc__ or "").split("\n\n")[0])
 def main(
     name: Annotated[str | None, typer.Argument(help="A file in sweeps/, or the path of one.")] = None,
     gpus: Annotated[int | None, typer.Option(min=0, help="GPUs to use; 0 = CPU (default: all there are)")] = None,
+    cpus: Annotated[int | None, typer.Option(min=1, help="Packs at a time on CPUs (default: one per CPU)")] = None,
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster (default: RAY_ADDRESS, else Ray starts here)")
     ] = None,
@@ -60,23 +72,31 @@ def main(
         # Under an ASCII locale a question may have characters that cannot be printed: they become `?`.
         sys.stdout.reconfigure(errors="replace")
     try:
-        if list_:
-            raise typer.Exit(print_sweeps())
-        if name is None:
-            raise ValueError("name a sweep, e.g. `python -m mdlray.sweep compare_pruning`; --list shows what there is.")
-        request = prepare(
-            name=name,
-            data=data,
-            dataset=dataset,
-            background_images=background_images,
-            results=results,
-            num_trials=trials,
-            seed=seed,
-            quick=quick,
-            retry_failed=retry_failed,
-            search=search,
-        )
-        code = show_plan(request, gpus) if plan else run(request, gpus, address)
+        with signals.raising():
+            if list_:
+                code = print_sweeps()
+            elif name is None:
+                raise ValueError(
+                    "name a sweep, e.g. `python -m mdlray.sweep compare_pruning`; --list shows what there is."
+                )
+            else:
+                request = prepare(
+                    name=name,
+                    data=data,
+                    dataset=dataset,
+                    background_images=background_images,
+                    results=results,
+                    num_trials=trials,
+                    seed=seed,
+                    quick=quick,
+                    retry_failed=retry_failed,
+                    search=search,
+                )
+                machines = Machines(gpus, cpus, address)
+                code = show_plan(request, machines) if plan else run(request, machines)
+    except Interrupted:
+        Console(stderr=True, highlight=False).print(signals.advice, soft_wrap=True, markup=False)
+        code = signals.exit_code
     except (ValueError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", soft_wrap=True, markup=False)
         code = EXIT_BAD_INPUT
@@ -135,7 +155,7 @@ def prepare(
         background_images,
         definitions,
         retry_failed,
-        command_line(),
+        signals.command,
     )
 
 
@@ -153,15 +173,21 @@ def digest_of(folder: Path | None, datasets: Sequence[str]) -> str | None:
     return backgrounds_digest(folder)
 
 
-def run(request: SweepRequest, gpus: int | None, address: str | None) -> int:
+def run(request: SweepRequest, machines: Machines) -> int:
     """Run what is missing, then write the tables; returns the exit code."""
     with request.store.writing():
-        if is_missing(request):
-            done = run_missing(request, gpus, address, console, lambda reason: end_without_cluster(request, reason))
-        else:
-            console.print(f"all {len(request.trials) or open_search(request).num_told} trials are done.")
-            done = True
-        return finish(request, interrupted=not done)
+        if not is_missing(request):
+            console.print(nothing_to_run(request), soft_wrap=True)
+            return finish(request, interrupted=False)
+        try:
+            is_done = run_missing(
+                request, machines, console, signals, lambda reason: end_without_cluster(request, reason)
+            )
+        except NothingWorksError as error:
+            write_tables(request.store)
+            console.print(f"stopped: {error} When it is mended: {request.command} --retry-failed", soft_wrap=True)
+            return EXIT_FAILED_ROWS
+        return finish(request, interrupted=not is_done)
 
 
 def end_without_cluster(request: SweepRequest, reason: str) -> None:
@@ -169,13 +195,29 @@ def end_without_cluster(request: SweepRequest, reason: str) -> None:
 
     What is being written is cut off as by a kill, which leaves every file whole or absent.
     """
-    advice = (
-        "Nothing that is stored is lost. Start the cluster again (one of this command's own starts by itself), then "
-        f"resume with: {request.command}  # or the new --address"
+    # A signal to the whole group of processes reaches Ray's, too, and perhaps first.
+    time.sleep(0.3)
+    if signals.received:
+        signals.end_now(signals.advice)
+    signals.end_now(
+        f"error: {reason}. Nothing that is stored is lost. Start the cluster again (one of this command's own starts "
+        f"by itself), then resume with: {request.command}  # or the new --address",
+        EXIT_CLUSTER_LOST,
     )
-    # In one call of the system, past the display of progress, whose locks the main thread may hold.
-    os.write(sys.stderr.fileno(), f"\nerror: {reason}. {advice}\n".encode())
-    os._exit(EXIT_CLUSTER_LOST)
+
+
+def nothing_to_run(request: SweepRequest) -> str:
+    """Why nothing is run, in a sentence that does not hide failures."""
+    if request.search:
+        return f"all {open_search(request).num_told} trials are done."
+    status = request.store.status_by_trial()
+    num_failed = sum(status.get(spec.trial_id) == "failed" for spec in request.trials)
+    if not num_failed:
+        return f"all {len(request.trials)} trials are done."
+    return (
+        f"nothing to run: all {len(request.trials)} trials have a row, and {num_failed} of them failed; run those "
+        "again with --retry-failed."
+    )
 
 
 def is_missing(request: SweepRequest) -> bool:
@@ -193,14 +235,11 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
     store = request.store
     if interrupted and not store.has_results():
         console.print(f"interrupted before any pack was done; start again with: {request.command}", soft_wrap=True)
-        return EXIT_INTERRUPTED
-    store.compact()
-    trials = store.read_trials()
-    front = front_table(trials)
-    store.write_front(front)
+        return signals.exit_code
+    trials, front = write_tables(store)
     if interrupted:
         console.print(f"interrupted; {len(trials)} trials are stored. Resume with: {request.command}", soft_wrap=True)
-        return EXIT_INTERRUPTED
+        return signals.exit_code
     from mdlray.report import write_report
     from mdlray.studies.registry import find_study
 
@@ -220,6 +259,15 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
     return EXIT_FAILED_ROWS
 
 
+def write_tables(store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compact the rows and write the front; returns both."""
+    store.compact()
+    trials = store.read_trials()
+    front = front_table(trials)
+    store.write_front(front)
+    return trials, front
+
+
 def print_sweeps() -> int:
     """One line per sweep, and per file in `sweeps/` that is none; exit code 2 only if there is no sweep at all."""
     num_listed = 0
@@ -236,10 +284,11 @@ def print_sweeps() -> int:
     return EXIT_OK if num_listed else EXIT_BAD_INPUT
 
 
-def show_plan(request: SweepRequest, gpus: int | None) -> int:
+def show_plan(request: SweepRequest, machines: Machines) -> int:
     """What would run, and about how long; no Ray, no torch, so that of names only those of data sets are checked."""
     from mdlray.data import find_dataset
 
+    gpus = machines.gpus
     done = request.store.read_trials() if request.store.has_results() else None
     if request.search:
         search = open_search(request)
@@ -248,7 +297,7 @@ def show_plan(request: SweepRequest, gpus: int | None) -> int:
     else:
         trials = request.trials
         status = request.store.status_by_trial()
-        num_parallel = gpus or os.cpu_count() or 1
+        num_parallel = gpus or machines.cpus or usable_cpus()
         packs = plan_grid(request.sweep, request.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
         left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
         lines = plan_summary(request.store.folder, request.trials, packs, left, status, done, gpus)
@@ -259,11 +308,6 @@ def show_plan(request: SweepRequest, gpus: int | None) -> int:
     if gpus is None:
         console.print("planned for CPUs; with --gpus N for GPUs, whose packs are larger", soft_wrap=True)
     return EXIT_OK
-
-
-def command_line() -> str:
-    """The command that was typed, to be typed again."""
-    return shlex.join(["python", "-m", "mdlray.sweep", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -57,20 +57,36 @@ def check_all_rows(folder: Path, count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("killed", [("gcs_server", "raylet"), ("gcs_server",), ("raylet",)], ids="+".join)
+@pytest.mark.parametrize(
+    ("killed", "number"),
+    [
+        (("gcs_server", "raylet"), signal.SIGKILL),
+        (("gcs_server",), signal.SIGKILL),
+        (("raylet",), signal.SIGKILL),
+        (("raylet",), signal.SIGTERM),
+        ((), None),
+    ],
+    ids=["both killed", "head killed", "raylet killed", "raylet told to end", "owner shuts down"],
+)
 def test_a_head_that_dies_ends_the_command_which_resumes_on_another_cluster(
-    killed: tuple[str, ...], separate_cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    killed: tuple[str, ...],
+    number: int | None,
+    separate_cluster: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     log, words = tmp_path / "log", (SWEEP, "--gpus", "1", "--results", str(tmp_path), "--trials", "48")
     first = separate_cluster((1,))
     driver = first.sweep(*words, log=log)
     wait(lambda: num_rows(tmp_path) >= 4, driver, log)
     for kind in killed:
-        os.kill(first.state["head"][kind], signal.SIGKILL)
+        os.kill(first.state["head"][kind], number)
+    if not killed:
+        first.process.stdin.close()
     begun = time.monotonic()
     code = driver.wait(120)
     with capsys.disabled():
-        print(f"\n{' and '.join(killed)} killed: exit code {code} after {time.monotonic() - begun:.0f} s")
+        print(f"\n{' and '.join(killed) or 'owner'}, {number}: exit code {code} after {time.monotonic() - begun:.0f} s")
     printed = " ".join(log.read_text().split())
     assert code == 3, printed
     head = f"the head of the Ray cluster at {first.address} has not answered for 3"
@@ -78,7 +94,8 @@ def test_a_head_that_dies_ends_the_command_which_resumes_on_another_cluster(
     assert "Nothing that is stored is lost." in printed and "resume with: python -m mdlray.sweep" in printed, printed
     stored = num_rows(tmp_path)
     assert 4 <= stored < 48
-    first.process.kill()
+    if killed:
+        first.process.kill()
     first.stop()
     second = separate_cluster((1,))
     assert second.sweep(*words, log=log).wait(240) == 0, log.read_text()
@@ -138,6 +155,40 @@ def test_a_clock_that_is_set_back_ten_years_and_then_forward_changes_nothing(tmp
     assert start(["--trials", "60"], undisturbed).wait(240) == 0
     tables = [mdlray.load(folder / "chaos_sweep").drop(columns="wall_seconds") for folder in (tmp_path, undisturbed)]
     assert tables[0].equals(tables[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_signals_end_the_command_with_its_tables_and_the_command_that_resumes(tmp_path: Path) -> None:
+    """SIGTERM while packs run; then Ctrl-C twice; then Ctrl-C while Ray starts; each time it resumes."""
+    log, words = tmp_path / "log", ["--trials", "120", "--cpus", "1"]
+    process, stored = start(words, tmp_path), 0
+    wait(lambda: num_rows(tmp_path) >= 3, process, log)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 143, log.read_text()
+    stored = num_rows(tmp_path)
+    assert f"interrupted; {stored} trials are stored. Resume with: python -m mdlray.sweep" in _printed(log)
+    assert 3 <= stored < 120 and (tmp_path / "chaos_sweep" / "front.parquet").exists()
+
+    log.unlink()
+    process = start(words, tmp_path)
+    wait(lambda: num_rows(tmp_path) > stored, process, log)
+    process.send_signal(signal.SIGINT)
+    wait(lambda: "stopping" in log.read_text(), process, log)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130, log.read_text()
+    assert "interrupted; what is stored stays. Resume with: python -m mdlray.sweep" in _printed(log)
+
+    log.unlink()
+    process = start(words, tmp_path)
+    wait(lambda: any("raylet/raylet" in name for name in _marked(str(tmp_path)).values()), process, log)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130, log.read_text()
+    assert "Resume with: python -m mdlray.sweep" in _printed(log) and "Traceback" not in _printed(log)
+    deadline = time.monotonic() + 60
+    while left := _marked(str(tmp_path)):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
 
 
 @pytest.mark.slow
@@ -205,6 +256,10 @@ if any(word.endswith("dashboard/agent.py") for word in sys.orig_argv):
     while left := _marked(str(tmp_path)):
         assert time.monotonic() < deadline, left
         time.sleep(0.5)
+
+
+def _printed(log: Path) -> str:
+    return " ".join(log.read_text().split())
 
 
 def _read(terminal: int) -> bytes | None:

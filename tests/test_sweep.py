@@ -118,6 +118,7 @@ def test_the_list_is_whole_where_only_ascii_can_be_printed(tmp_path: Path) -> No
         ([TINY, "--speed", "9"], "No such option"),
         (["own:import sys; sys.exit('say which data')"], "own.py, line 1: SystemExit: say which data"),
         (["own:import my_axes"], "own.py, line 1: ModuleNotFoundError: No module named 'my_axes'"),
+        ([TINY, "--cpus", "0"], "greater than or equal to 1"),
         ([TINY, "--background-images", "/tmp"], "has no effect: no trial has a data set that ends in"),
         ([TINY, "--address", "ray://127.0.0.1:10001"], "give host:port without ray://"),
     ],
@@ -153,7 +154,7 @@ def test_the_options_are_these() -> None:
     _, output = call("--help")
     options = set(re.findall(r"--[a-z-]+", output)) - {"--help"}
     assert options == set(
-        "--gpus --address --data --dataset --background-images --results --trials --seed --quick --plan "
+        "--gpus --cpus --address --data --dataset --background-images --results --trials --seed --quick --plan "
         "--retry-failed --list --search".split()
     )
 

@@ -10,17 +10,26 @@ lies in a temporary folder and is never restored (a restore re-runs finished tri
 
 import os
 
+TOKEN = os.path.expanduser("~/.ray/auth_token")
+
 # Read by Ray when it is imported. The loggers would write five files per trial and re-read them; the snapshot grows
-# with the sweep and is never restored; the strict check is for searchers that read metrics, ours takes whole results.
+# with the sweep and is never restored; the strict check is for searchers that read metrics, ours takes whole results;
+# signals are the driver's business.
 for name, value in {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_THRESHOLD_S": "60",
 }.items():
     os.environ.setdefault(name, value)
+
+# A Ray that starts here makes a token, and a head that is started later asks for it; but who joins a cluster by its
+# address shows no token unless told to (Ray 2.60). A cluster without tokens does not mind being shown one.
+if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.exists(TOKEN):
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 from mdlray.dispatch.connection import Shared, connect, disconnect, share  # noqa: E402
 from mdlray.dispatch.packs import DriverCallbacks, run_packs  # noqa: E402

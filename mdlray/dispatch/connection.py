@@ -5,14 +5,15 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mdlray.dispatch import outage
+from mdlray.dispatch.head import TokenRefusedError, check_head
 
-RAYLET_PATIENCE_SECONDS = 2.0
 HEAD_PATIENCE = 0.6
 """Share of the time after which Ray ends a process that cannot reach the head (RAY_gcs_rpc_server_reconnect_timeout_s,
 60 s unless set): early enough to say first what that means here."""
@@ -24,31 +25,38 @@ LOCAL_STARTS = 3
 _left = threading.Event()
 """Set when the present cluster is left on purpose."""
 
+_is_ours = True
+"""Whether `connect` joined or started the present Ray; another's, as in a notebook, goes on when we leave."""
 
-def connect(address: str | None, cluster_lost: Callable[[str], None] | None = None) -> None:
+
+def connect(
+    address: str | None, cluster_lost: Callable[[str], None] | None = None, *, num_cpus: int | None = None
+) -> None:
     """Join the Ray cluster at `address` (`auto`: one that runs here), or at RAY_ADDRESS, or start Ray here.
 
-    `cluster_lost` is told, in a thread of its own, that the cluster's head or this machine's part of it has gone. The
-    driver cannot go on then: what it asks of Ray waits, until Ray ends the process, with no word on what to do.
+    A Ray that this process has joined before, as a notebook does, is used as it is. `num_cpus` is what a Ray that is
+    started here may use; None leaves that to Ray. `cluster_lost` is told, in a thread of its own, that the cluster's
+    head or this machine's part of it has gone. The driver cannot go on then: what it asks of Ray waits, until Ray ends
+    the process, with no word on what to do.
 
-    Raises ValueError where no cluster answers, TimeoutError where a Ray of our own does not start.
+    Raises ValueError where no cluster answers, or this machine cannot start one; TimeoutError where a Ray of our own
+    does not start in time.
     """
-    global _left
-    where = address or os.environ.get("RAY_ADDRESS") or "local"
+    global _left, _is_ours
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    try:
-        _probe(where)
-        started = any(_init(where) for _ in range(LOCAL_STARTS))
-    except (OSError, ValueError) as error:
+    _is_ours = not ray.is_initialized()
+    if _is_ours:
+        where = address or os.environ.get("RAY_ADDRESS") or "local"
+        if where == "local":
+            _start(num_cpus)
+        else:
+            _join(where)
+    elif address and address not in ("auto", ray.get_runtime_context().gcs_address):
         raise ValueError(
-            f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
-            "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
-        ) from error
-    if not started:
-        raise TimeoutError(
-            f"Ray did not start on this machine in {LOCAL_STARTS} attempts, as if it were too busy. Try again when "
-            "less runs here, or start Ray with `ray start --head` and add --address auto."
+            f"--address is {address!r}, and this process is already part of the Ray cluster at "
+            f"{ray.get_runtime_context().gcs_address}. Leave the address out to use that one, or call ray.shutdown() "
+            "before."
         )
     if cluster_lost:
         head, here = ray.get_runtime_context().gcs_address, ray.get_runtime_context().get_node_id()
@@ -57,17 +65,64 @@ def connect(address: str | None, cluster_lost: Callable[[str], None] | None = No
         head_patience = HEAD_PATIENCE * float(os.environ.get("RAY_gcs_rpc_server_reconnect_timeout_s", 60))
         watched = {
             head: outage.Watched(f"the head of the Ray cluster at {head}", head_patience),
-            raylet: outage.Watched(f"Ray's part on this machine, the raylet at {raylet},", RAYLET_PATIENCE_SECONDS),
+            # Ray ends this process about a second after its raylet has ended in good order.
+            raylet: outage.Watched(f"Ray's part on this machine, the raylet at {raylet},", 0.0, held=True),
         }
         # One per cluster: who still watches the one before must not be told that it is on again.
         _left = threading.Event()
         outage.watch(watched, cluster_lost, _left)
 
 
-def _init(where: str) -> bool:
+def _join(where: str) -> None:
+    try:
+        # Ray's client mode would run the searcher away from the results folder.
+        if where.startswith("ray://"):
+            raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
+        _init(check_head(where))
+    except TokenRefusedError as error:
+        raise ValueError(
+            f"the Ray cluster at {error} asks for a token, and this process has none or another one. Copy "
+            "~/.ray/auth_token from the machine of its head to here, or set RAY_AUTH_TOKEN_PATH to such a file, and "
+            "leave RAY_AUTH_MODE unset or set it to token."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no Ray cluster answers at {where!r} ({error}). Give the address that `ray start --head` printed, e.g. "
+            "--address 10.0.0.1:6379, or leave --address and RAY_ADDRESS out to start Ray on this machine."
+        ) from error
+
+
+def _start(num_cpus: int | None) -> None:
+    try:
+        started = any(_init("local", num_cpus) for _ in range(LOCAL_STARTS))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"Ray cannot start on this machine: {_advice(error)}") from error
+    if not started:
+        raise TimeoutError(
+            f"Ray did not start on this machine in {LOCAL_STARTS} attempts, as if it were too busy. Try again when "
+            "less runs here, or start Ray with `ray start --head` and add --address auto."
+        )
+
+
+def _advice(error: OSError | ValueError) -> str:
+    """Why Ray did not start here, and what to do."""
+    if "AF_UNIX path" in str(error):
+        return (
+            f"the paths of its sockets are longer than the system allows ({error}), because they lie below TMPDIR or "
+            "RAY_TMPDIR. Set RAY_TMPDIR to a short folder, e.g. RAY_TMPDIR=/tmp."
+        )
+    if isinstance(error, OSError) and error.filename and ".ray" in Path(os.fsdecode(error.filename)).parts:
+        return (
+            f"it cannot write the token of its cluster to {error.filename} ({error.strerror}). Set HOME to a folder "
+            "that you may write to, or RAY_AUTH_MODE=disabled if you alone can reach this machine's ports."
+        )
+    return f"{error}"
+
+
+def _init(where: str, num_cpus: int | None = None) -> bool:
     """Whether Ray is there now; False where its start took too long and may be tried again."""
     try:
-        ray.init(address=where, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+        ray.init(address=where, num_cpus=num_cpus, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     except Exception as error:  # Ray has no class of its own for this
         if "timed out during startup" not in str(error):
             raise
@@ -76,19 +131,11 @@ def _init(where: str) -> bool:
     return True
 
 
-def _probe(address: str) -> None:
-    # Ray itself tries a wrong address for minutes; its client mode runs the searcher away from the results folder.
-    if address.startswith("ray://"):
-        raise ValueError("the driver must be part of the cluster, so give host:port without ray://")
-    _, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        outage.probe(address)
-
-
 def disconnect() -> None:
     """Leave the cluster; a Ray that `connect` started ends."""
     _left.set()
-    ray.shutdown()
+    if _is_ours:
+        ray.shutdown()
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,16 @@ class DriverCallbacks:
     """A pack whose worker was lost every time, with what is known about it."""
 
 
-def run_packs(more: More, work: Work, resources: Resources, watch: DriverCallbacks) -> bool:
-    """Run packs through Ray Tune until there are no more; returns False if an interrupt (SIGINT) ended it before.
+def run_packs(
+    more: More,
+    work: Work,
+    resources: Resources,
+    watch: DriverCallbacks,
+    must_stop: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Run packs through Ray Tune until there are no more; returns False if `must_stop` became true before.
 
-    What `more` or the watch raises ends the run and comes out here.
+    Packs that run then are ended, and missing. What `more` or the watch raises ends the run and comes out here.
     """
     feeder = _Feeder(more, watch)
     storage = _scratch_folder()
@@ -66,7 +72,7 @@ def run_packs(more: More, work: Work, resources: Resources, watch: DriverCallbac
         tune_config=tune.TuneConfig(
             search_alg=feeder, num_samples=-1, max_concurrent_trials=resources.num_parallel, reuse_actors=True
         ),
-        run_config=tune.RunConfig(storage_path=storage, name="packs", verbose=0),
+        run_config=tune.RunConfig(storage_path=storage, name="packs", verbose=0, stop=_Stop(must_stop)),
     )
     try:
         tuner.fit()
@@ -76,6 +82,23 @@ def run_packs(more: More, work: Work, resources: Resources, watch: DriverCallbac
     finally:
         shutil.rmtree(storage, ignore_errors=True)
     return feeder.is_done
+
+
+class _Stop(tune.Stopper):  # type: ignore[misc]
+    """Ray Tune asks it at every step, several times a second, whether to end everything."""
+
+    def __init__(self, must_stop: Callable[[], bool]):
+        self.must_stop = must_stop
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.must_stop()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # As of the searcher: the snapshot is never read.
+        return {}
 
 
 def _scratch_folder() -> str:

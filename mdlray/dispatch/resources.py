@@ -88,11 +88,19 @@ def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:
     return Resources(resources.num_parallel * packs_per_gpu, resources.cpus_per_pack, 1 / packs_per_gpu)
 
 
-def choose_resources(num_gpus: int | None) -> Resources:
+def choose_resources(num_gpus: int | None, num_cpus: int | None = None) -> Resources:
     """One pack per GPU, or per CPU with `num_gpus` 0; None takes all GPUs there are, else the CPUs.
 
-    ValueError at once if the cluster has fewer GPUs than asked for.
+    `num_cpus` is how many packs run at once on CPUs, None for one per CPU; with it None GPUs means none.
+
+    ValueError at once if the cluster has fewer GPUs or CPUs than asked for.
     """
+    if num_cpus is not None:
+        if num_gpus:
+            raise ValueError(
+                f"--cpus {num_cpus} is for packs on CPUs and --gpus {num_gpus} asks for packs on GPUs; leave one out."
+            )
+        num_gpus = 0
     have = ray.cluster_resources()
     gpus, cpus = int(have.get("GPU", 0)), int(have.get("CPU", 0))
     if num_gpus is None:
@@ -104,5 +112,16 @@ def choose_resources(num_gpus: int | None) -> Resources:
             f"cluster that has them (a node declares logical ones with `ray start --num-gpus {num_gpus}`)."
         )
     if num_gpus == 0:
-        return Resources(num_parallel=max(cpus, 1), cpus_per_pack=1, gpus_per_pack=0)
+        if cpus == 0:
+            raise ValueError(
+                f"the cluster has no CPU for packs: Ray sees 0 CPUs and {gpus} GPUs. Add a node that has some "
+                "(`ray start --address ... --num-cpus N`), wait until its nodes have joined, "
+                f"{f'use --gpus {gpus}, ' if gpus else ''}or leave --address and RAY_ADDRESS out to use this machine."
+            )
+        if num_cpus is not None and num_cpus > cpus:
+            raise ValueError(
+                f"--cpus {num_cpus} asks for {num_cpus} packs at a time, one per CPU, and Ray may use {cpus} CPUs. Use "
+                f"--cpus {cpus} or leave it out."
+            )
+        return Resources(num_parallel=num_cpus or cpus, cpus_per_pack=1, gpus_per_pack=0)
     return Resources(num_parallel=num_gpus, cpus_per_pack=1 if cpus >= num_gpus else 0, gpus_per_pack=1)

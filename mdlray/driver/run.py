@@ -6,6 +6,7 @@ The driver is the only writer. Whatever ends it, the rows that are stored stay, 
 """
 
 import itertools
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from mdlray.data import Images, load_images
+from mdlray.driver.cpus import usable_cpus
 from mdlray.driver.manifest import current_commit, describe_run, merge
 from mdlray.driver.progress import SHOWN, Progress
+from mdlray.driver.signals import Interrupted, Signals
 from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
 from mdlray.planning import Pack, training_effort
 from mdlray.planning.definitions import Definitions, define
@@ -31,12 +34,36 @@ if TYPE_CHECKING:
     from mdlray.worker.run_pack import WorkerConfig
 
 
+FIRST_PACKS = 3
+"""If so many packs fail with one error before anything is ok, the cause is common to all, and the run ends."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where to run, as asked for; None leaves the choice to Ray or to what this process may use."""
+
+    gpus: int | None = None
+    cpus: int | None = None
+    """Packs at a time on CPUs."""
+    address: str | None = None
+    """Of a Ray cluster that runs."""
+
+
+class NothingWorksError(RuntimeError):
+    """The first packs of a run all failed with one and the same error."""
+
+
 def run_missing(
-    request: SweepRequest, gpus: int | None, address: str | None, console: Console, cluster_lost: Callable[[str], None]
+    request: SweepRequest,
+    machines: Machines,
+    console: Console,
+    signals: Signals,
+    cluster_lost: Callable[[str], None],
 ) -> bool:
-    """Run what is missing through Ray; returns False if it was interrupted.
+    """Run what is missing through Ray; returns False if a signal ended it before.
 
     `cluster_lost` must end the process: it is called in another thread when the cluster is gone, with what happened.
+    Raises NothingWorksError where the first packs fail with one error; their rows are stored.
     """
     from mdlray import dispatch
     from mdlray.driver import checks, preflight
@@ -44,9 +71,14 @@ def run_missing(
 
     started = Started(datetime.now(UTC), time.monotonic(), current_commit())
     checks.check_names(request.trials)
-    dispatch.connect(address, cluster_lost)
     try:
-        resources = dispatch.choose_resources(gpus)
+        dispatch.connect(machines.address, cluster_lost, num_cpus=usable_cpus())
+    except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
+        signals.received = signals.received or signal.SIGTERM
+        raise Interrupted from error
+    try:
+        signals.install()
+        resources = dispatch.choose_resources(machines.gpus, machines.cpus)
         queue = search_queue(request, resources) if request.search else grid_queue(request, resources)
         preflight.check_workers(request.definitions, queue.samples, dispatch.on_each_node)
         checks.fetch_data(queue.samples, request.data)
@@ -81,14 +113,16 @@ def run_missing(
         recorder.progress.start()
         try:
             batches = itertools.chain([first_packs], iter(queue.more, ...))
-            done = dispatch.run_packs(
-                lambda: next(batches),
-                lambda pack, save, images, checkpoint: worker.run_pack(
-                    pack, config, images=images, checkpoint=checkpoint, save=save
-                ),
-                resources,
-                watch,
-            )
+            with signals.watching():
+                done = dispatch.run_packs(
+                    lambda: next(batches),
+                    lambda pack, save, images, checkpoint: worker.run_pack(
+                        pack, config, images=images, checkpoint=checkpoint, save=save
+                    ),
+                    resources,
+                    watch,
+                    lambda: signals.received is not None,
+                )
         finally:
             recorder.progress.stop()
     finally:
@@ -121,6 +155,7 @@ class RunRecorder:
         self.before = request.store.read_manifest()
         self.checksums: dict[str, list[str]] = {}
         self.steps = Counter(done=0, saved=0)
+        self.first_errors: set[str] = set()
 
     def store(self, pack: Pack, result: PackResult) -> None:
         """Write a pack's result, then tell everybody who waits for it."""
@@ -139,7 +174,25 @@ class RunRecorder:
             self.console.print(
                 "note: the first pack ran on a CPU: its node has a GPU for Ray, but torch sees none there"
             )
+        self.stop_if_nothing_works(result.rows)
         result.release()
+
+    def stop_if_nothing_works(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Raise NothingWorksError when the first packs of a run end in one error, and no trial is ok yet.
+
+        A network that diverged is no such error: other trials of the sweep may have a lower learning rate.
+        """
+        progress = self.progress
+        self.first_errors.update(str(row["error"] or "ok").strip().splitlines()[-1] for row in rows)
+        if progress.num_packs != FIRST_PACKS or progress.num_packs_todo == FIRST_PACKS:
+            return
+        error, *others = self.first_errors
+        works = any(row["status"] != "failed" for row in progress.rows)
+        if not (others or works or error.startswith("diverged")):
+            raise NothingWorksError(
+                f"the first {FIRST_PACKS} packs failed, each of their {progress.num_failed} trials with one error, so "
+                f"the others are not run: {error} The column `error` of trials.parquet says where it was raised."
+            )
 
     def note(self) -> None:
         """Write the manifest as of now."""
