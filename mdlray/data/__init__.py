@@ -1,7 +1,8 @@
-"""Data sets as arrays of bytes: files → base images → variant → split → randomized pixels; labels apart.
+"""Data sets as arrays of bytes: files → base images → variant → split → randomized pixels, with true labels.
 
-`load_images(spec.data, seed, root)` gives an `Images` with its three splits one behind the other. Labels in it are
-always true ones; `randomize_labels` is for the caller to apply to `images.labels_N[images.train]`.
+`load_images(spec.data, seed, root)` returns an `Images`, which holds the training, validation and test examples in this
+order. Its labels are always the true ones. A caller who wants random labels applies `randomize_labels` to
+`images.labels_N[images.train]`.
 """
 
 from mdlray.data.backgrounds import backgrounds_digest

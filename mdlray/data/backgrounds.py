@@ -1,8 +1,8 @@
-"""Photographs → random gray patches to lie behind digits, and the digest that names a user's folder of them.
+"""Photographs → random gray patches to put behind digits, and a digest that names a user's folder of photographs.
 
-A photograph is drawn uniformly, then a place in it uniformly. Patches with little texture are drawn anew, as in
-Larochelle et al. (2007): here those whose standard deviation is below `MIN_STANDARD_DEVIATION`. Patch i does not depend
-on how many patches come after it.
+To draw a patch, a photograph is drawn uniformly and then a place in it uniformly. A patch with little texture is
+rejected and drawn again, as in Larochelle et al. (2007); here, a patch has little texture if the standard deviation of
+its gray levels is below `MIN_STANDARD_DEVIATION`. Patch number i does not depend on the number of patches after it.
 
 Suffixes: N patches, H height, W width; a single photograph is HW.
 """
@@ -22,20 +22,22 @@ _SEED = 2007
 
 
 def backgrounds_digest(folder: Path) -> str:
-    """`sha256:` and 16 hex digits over the names and bytes of the pictures (png, jpg, jpeg) right in the folder.
+    """The text `sha256:` and 16 hex digits that follow from names and bytes of the folder's pictures (png, jpg, jpeg).
 
-    It is what `DataSpec.backgrounds` names, so that other pictures make another trial. ValueError if there are none.
+    Subfolders are not read. `DataSpec.backgrounds` holds this digest, so that a trial with other pictures has another
+    id. Raises ValueError if the folder has no picture.
     """
     digest = hashlib.sha256()
     for path in _picture_files(folder):
         for part in (path.name.encode(), path.read_bytes()):
-            # Lengths first: otherwise bytes could move from a name to a picture without a change.
+            # The length comes first. Otherwise name "a.pngx" with bytes "y" and name "a.png" with bytes "xy" would
+            # have the same digest.
             digest.update(len(part).to_bytes(8, "big") + part)
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def sample_photographs() -> list[NDArray[np.uint8]]:
-    """The two photographs that scikit-learn carries (a temple and a flower), gray, each HW."""
+    """The two photographs in the package scikit-learn (a temple and a flower) as gray pictures, each HW."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 
@@ -43,7 +45,10 @@ def sample_photographs() -> list[NDArray[np.uint8]]:
 
 
 def folder_photographs(folder: Path) -> list[NDArray[np.uint8]]:
-    """The pictures (png, jpg, jpeg) right in the folder, sorted by name, gray, each HW; ValueError names a bad one."""
+    """The folder's pictures (png, jpg, jpeg) as gray pictures, each HW, sorted by name.
+
+    Raises ValueError that names the file if one cannot be read, or if there is none.
+    """
     from PIL import Image
 
     photographs = []
@@ -59,7 +64,10 @@ def folder_photographs(folder: Path) -> list[NDArray[np.uint8]]:
 def background_patches(
     photographs_HW: Sequence[NDArray[np.uint8]], num_patches: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """NHW patches; ValueError if a photograph is smaller than a patch or nearly all places are without texture."""
+    """Patches with texture, NHW.
+
+    Raises ValueError if a photograph is smaller than a patch, or if nearly all places are without texture.
+    """
     for number, photograph_HW in enumerate(photographs_HW, start=1):
         if photograph_HW.shape[0] < height or photograph_HW.shape[1] < width:
             raise ValueError(
@@ -72,14 +80,15 @@ def background_patches(
     patches_NHW = np.empty((num_patches, height, width), np.uint8)
     missing = np.arange(num_patches)
     for draw_round in range(_MAX_ROUNDS):
-        # A generator for each round: with one for all, the second round would depend on the number of patches.
+        # Each round has a generator of its own. With one generator for all rounds, the numbers of the second round
+        # would depend on how many patches were drawn in the first.
         generator = np.random.Generator(np.random.PCG64([_SEED, draw_round]))
         uniform_N3 = generator.random((len(missing), 3))
         photograph_N = (uniform_N3[:, 0] * len(windows)).astype(np.intp)
         top_left_N2 = (uniform_N3[:, 1:] * num_places_F2[photograph_N]).astype(np.intp)
         for index, view in enumerate(windows):
-            here = photograph_N == index
-            patches_NHW[missing[here]] = view[tuple(top_left_N2[here].T)]
+            from_this_N = photograph_N == index
+            patches_NHW[missing[from_this_N]] = view[tuple(top_left_N2[from_this_N].T)]
         missing = missing[_standard_deviations(patches_NHW, missing) < MIN_STANDARD_DEVIATION]
         if len(missing) == 0:
             return patches_NHW

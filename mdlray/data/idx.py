@@ -1,9 +1,10 @@
-"""One idx file of unsigned bytes → one uint8 array; anything but a whole, well-formed file is an error.
+"""One idx file of unsigned bytes → one uint8 array. A file that is cut or malformed is an error.
 
-The format (LeCun, Cortes and Burges, "The MNIST database"): two zero bytes, a type byte (8 = unsigned byte), the
-number of dimensions, each dimension as a big-endian 32-bit number, then the values with the last dimension fastest. A
-file whose name ends in `.gz` is decompressed first. The md5 sum guards against damage which leaves the form intact,
-such as a flipped bit in a pixel; it is no protection against a forger.
+The format is that of LeCun, Cortes and Burges, "The MNIST database": two zero bytes, a type byte (8 means unsigned
+byte), the number of dimensions, each dimension as a big-endian 32-bit number, and then the values, with the last
+dimension varying fastest. For example, a file of 60,000 labels begins with 00 00 08 01 00 00 ea 60. A file whose name
+ends in `.gz` is decompressed first. The md5 sum detects damage that leaves the form intact, such as a flipped bit in a
+pixel. It does not protect against a forger.
 """
 
 import gzip
@@ -22,12 +23,12 @@ UNSIGNED_BYTE = 8
 def read_idx(path: Path, num_dimensions: int, md5: str | None = None) -> NDArray[np.uint8]:
     """The array in the file, read-only, with `num_dimensions` axes.
 
-    `md5` is the sum of the file as it lies there (of the compressed bytes for `.gz`). Raises ValueError that names the
-    file for a wrong sum, magic number, dimension or length.
+    `md5` is the sum of the file's bytes; for a `.gz` file, of the compressed bytes. Raises ValueError, which names the
+    file, for a wrong sum, magic number, dimension or length.
     """
     content = path.read_bytes()
-    if md5 is not None and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
-        raise _damaged(path, f"its md5 sum is {found}, it must be {md5}")
+    if md5 is not None and (md5_of_file := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
+        raise _damaged(path, f"its md5 sum is {md5_of_file}, it must be {md5}")
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)

@@ -1,11 +1,11 @@
-"""A `DataSpec` → `Images`: base data set, variant, split and pixel randomization, one after the other.
+"""A `DataSpec` → `Images`: base data set, then variant, then split, then pixel randomization.
 
-Splits are made with one fixed permutation, the same for every trial:
-`study`  all examples are permuted; the first are for training (of which the last are validation), the next are the test
-         split, the rest is unused: 45,000 + 5,000 + 12,000 of 70,000, the sizes of Baktash et al. (2019); 3,600 + 400 +
-         1,000 of the 5,000 in `mnist5k`.
-`usual`  the official test split; of the permuted official training examples the last are validation: 55,000 + 5,000 +
-         10,000.
+One fixed permutation makes the splits, so they are the same in every trial:
+`study`  All examples are permuted. The first are training examples, the next validation, the next test; the rest is
+         not used. MNIST has 45,000 + 5,000 + 12,000 of its 70,000 examples, the sizes of Baktash et al. (2019), and
+         `mnist5k` has 3,600 + 400 + 1,000.
+`usual`  The official training examples are permuted: the first are training examples, the last are validation. The
+         official test examples are the test split. MNIST has 55,000 + 5,000 + 10,000.
 
 Suffixes: N examples (train, then validation, then test), P pixels (height · width, row by row).
 """
@@ -31,7 +31,7 @@ _MAX_CACHED = 4
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Images:
-    """What a network sees, with true labels; the arrays cannot be written to, since others share them."""
+    """The images that a network sees, and their true labels. The arrays are read-only, because trials share them."""
 
     name: str
     pixels_NP: NDArray[np.uint8]
@@ -44,9 +44,10 @@ class Images:
     image_shape: tuple[int, int]
     """Height and width."""
     mean: float
-    """Of the train pixels divided by 255; rounded to a number that float16 holds exactly, as it is sent in 2 bytes."""
+    """Mean of the training pixels divided by 255, rounded to float16, because files of networks hold it in 2 bytes."""
     std: float
-    """Likewise; 1.0 if all train pixels are equal, so that one may divide by it."""
+    """Standard deviation of the training pixels divided by 255, rounded likewise; 1.0 if all training pixels are equal,
+    so that division by it is always possible."""
     checksum: str
     """sha256 (hex) of the pixels and then the labels."""
 
@@ -69,11 +70,12 @@ class Images:
 def load_images(
     data: DataSpec, randomization_seed: int, root: Path | None, background_folder: Path | None = None
 ) -> Images:
-    """The images that the spec describes; the same object again if they are among the last few asked for.
+    """The images that the spec describes.
 
-    `root` is the data folder, in torchvision's layout; missing files are downloaded into it. `background_folder` is
-    read only if `data.backgrounds` is the digest of a folder. `data.label_randomization_fraction` has no effect here.
-    Raises ValueError for a bad spec or a damaged file, MissingDataError (a FileNotFoundError) for missing files.
+    The last four are kept in memory and returned again as the same object. `root` is the data folder, in torchvision's
+    layout; missing files are downloaded into it. `background_folder` is read only if `data.backgrounds` is the digest
+    of a folder. `data.label_randomization_fraction` has no effect here. Raises ValueError for a bad spec or a damaged
+    file, and MissingDataError (a FileNotFoundError) for files that are missing and cannot be downloaded.
     """
     source = find_dataset(data.dataset)
     if data.pixel_randomization not in PIXEL_RANDOMIZATIONS:
@@ -123,8 +125,8 @@ def _load(
     def photographs() -> list[NDArray[np.uint8]]:
         return sample_photographs() if background_folder is None else folder_photographs(background_folder)
 
-    # The variant is made of the whole base and split afterwards, so that an example's angle, noise or patch hangs on
-    # its place in the base alone (and on its split, where the splits have photographs of their own).
+    # The variant is made before the split, from the whole base. So the place of an example in the base decides its
+    # angle, noise or patch (and its split does, where each split has its own photographs).
     images_NHW = base.pixels_NP.reshape(-1, *base.image_shape)
     if source.variant in SPLIT_VARIANTS:
         split_N = np.full(len(images_NHW), -1, np.int8)
@@ -154,7 +156,7 @@ def _load(
 
 
 def split_order(name: str, base: BaseImages, split: str) -> tuple[tuple[int, int, int], NDArray[np.intp]]:
-    """Sizes of train, validation and test, and which examples of the base they are, in that order."""
+    """The sizes of training, validation and test, and the places of their examples in the base, in this order."""
     generator = np.random.Generator(np.random.PCG64(SPLIT_SEED))
     if split == "study":
         return base.study_sizes, generator.permutation(len(base.labels_N))[: sum(base.study_sizes)]
@@ -166,7 +168,7 @@ def split_order(name: str, base: BaseImages, split: str) -> tuple[tuple[int, int
 
 
 def describe_images(data: DataSpec, randomization_seed: int) -> str:
-    """What decides the pictures that a trial sees, for people: `mnist study`, `mnist study shuffled seed 3`."""
+    """Everything that decides which images a trial sees, as words: `mnist study`, `mnist study shuffled seed 3`."""
     words = [data.dataset, data.split]
     if data.backgrounds != "sample":
         words.append(data.backgrounds)

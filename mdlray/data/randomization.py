@@ -1,12 +1,16 @@
-"""True labels and pixels → randomized ones, after Zhang et al. (2017), "Understanding deep learning requires rethinking
-generalization": what a network can only learn by heart, to compare with what it can understand.
+"""True labels and pixels → randomized ones, which a network can memorize but not generalize from.
 
-Labels: exactly round(f · n) of n examples, chosen by the seed, get a label drawn uniformly from all c classes. It may
-be the true one by chance, so about f · (c - 1)/c of the labels change; the exact fraction is returned.
+Reference: Zhang, Bengio, Hardt, Recht and Vinyals (2017), "Understanding deep learning requires rethinking
+generalization".
 
-Pixels: `shuffled` (one permutation of the pixels for all images), `random` (an own one for each image), `gaussian`
-(every pixel drawn from a normal distribution with the training pixels' mean and standard deviation, rounded and clipped
-to 0..255; MNIST is dark, so a third of them is clipped to 0). All splits are randomized alike.
+Labels: exactly round(f · n) of n examples, chosen by the seed, get a label that is drawn uniformly from all c classes.
+The drawn label may be the true one, so about f · (c - 1)/c of the labels change. For example, f = 0.5 with 10 classes
+changes about 45 % of the labels. The exact fraction is returned.
+
+Pixels: `shuffled` applies one permutation of the pixels to all images; `random` applies a different permutation to each
+image; `gaussian` replaces every pixel by a draw from a normal distribution that has the mean and the standard deviation
+of the training pixels, rounded and clipped to 0..255. (MNIST is dark, so about a third of these draws is clipped to 0.)
+All three splits are randomized in the same way.
 
 Suffixes: N examples, P pixels.
 """
@@ -26,15 +30,15 @@ Pixels = NDArray[np.uint8]
 def randomize_labels(
     labels_N: NDArray[np.uint8], fraction: float, seed: int, num_classes: int
 ) -> tuple[NDArray[np.uint8], float]:
-    """New labels and the fraction of them that differs from the given ones; the given array is left alone.
+    """New labels, and the fraction of them that differs from the given labels. The given array is not changed.
 
-    With one seed, the examples chosen at a smaller fraction are among those chosen at a larger one and get the same new
-    labels. Meant for training labels. Raises ValueError for a fraction outside [0, 1].
+    It is meant for training labels. With one seed, the examples that are chosen at a fraction of 0.2 are among those
+    that are chosen at 0.5, and they get the same new labels. Raises ValueError for a fraction outside [0, 1].
     """
     if not 0 <= fraction <= 1:
         raise ValueError(f"the fraction of labels to randomize is {fraction!r}, it must be in [0, 1].")
     generator = np.random.Generator(np.random.PCG64([seed, _LABEL_STREAM]))
-    # Always drawn in full and in this order, or a larger fraction would not contain a smaller one.
+    # Both are drawn for all examples and in this order. Otherwise the choice at 0.2 would not be part of that at 0.5.
     order_N = generator.permutation(len(labels_N))
     drawn_N = generator.integers(num_classes, size=len(labels_N)).astype(labels_N.dtype)
     chosen = order_N[: round(fraction * len(labels_N))]
@@ -44,9 +48,9 @@ def randomize_labels(
 
 
 def randomize_pixels(pixels_NP: Pixels, train: slice, kind: str, seed: int) -> Pixels:
-    """Pixels of all splits randomized as `kind` says; `train` is where the training examples lie.
+    """The pixels of all splits, randomized as `kind` says; `train` is the slice of the training examples.
 
-    Raises ValueError with the known kinds for another one.
+    Raises ValueError for an unknown kind.
     """
     if kind not in PIXEL_RANDOMIZATIONS:
         known = ", ".join(PIXEL_RANDOMIZATIONS)
@@ -66,12 +70,12 @@ def shuffled(pixels_NP: Pixels, train: slice, generator: np.random.Generator) ->
 
 
 def random(pixels_NP: Pixels, train: slice, generator: np.random.Generator) -> Pixels:
-    """A permutation of its own for each image."""
+    """A different permutation of the pixels for each image."""
     return generator.permuted(pixels_NP, axis=1)
 
 
 def gaussian(pixels_NP: Pixels, train: slice, generator: np.random.Generator) -> Pixels:
-    """Normal noise with the mean and standard deviation of all training pixels, in place of every pixel."""
+    """Normal noise in place of every pixel, with the mean and the standard deviation of the training pixels."""
     mean, std = mean_and_std(pixels_NP[train])
     noise_NP = np.empty_like(pixels_NP)
     for start in range(0, len(pixels_NP), _CHUNK):
@@ -90,12 +94,12 @@ PIXEL_RANDOMIZATIONS: dict[str, Callable[[Pixels, slice, np.random.Generator], P
 
 
 def mean_and_std(pixels_NP: Pixels) -> tuple[float, float]:
-    """Mean and standard deviation of all pixels, in gray levels (0 to 255), from exact counts of the 256 levels."""
+    """The mean and the standard deviation of all pixels, in gray levels (0 to 255), from counts of the 256 levels."""
     counts = np.zeros(256, np.int64)
     for start in range(0, len(pixels_NP), _CHUNK):
         counts += np.bincount(pixels_NP[start : start + _CHUNK].ravel(), minlength=256)
     levels = np.arange(256)
     total, weighted = int(counts.sum()), int(counts @ levels)
-    # n · sum of squares - (sum)² in Python's whole numbers: no cancellation, the same on every machine.
+    # n · (sum of squares) - (sum)² in Python's whole numbers loses no digits and is the same on every machine.
     variance = (total * int(counts @ levels**2) - weighted**2) / total**2
     return weighted / total, variance**0.5

