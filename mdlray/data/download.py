@@ -1,8 +1,8 @@
-"""Missing files of a data set → whole files with the right md5 sums in the data folder, or an error that says why not.
+"""Missing files of a data set → complete files with the right md5 sums in the data folder, or an error with the causes.
 
-pooch asks the mirrors one after the other, each up to three times if the connection breaks or the sum is wrong.
-It writes into a temporary folder; when all files are complete, they are copied beside their place and renamed into it.
-Several processes may do this at once: each writes its own copy and the last rename wins with the same bytes.
+pooch asks one mirror after the other, each up to three times if the connection breaks or the md5 sum is wrong. It
+writes into a temporary folder. When all files are complete, each is copied into the data folder under a temporary name
+and then renamed. Several processes may do this at once: each writes its own copy, and all copies have the same bytes.
 """
 
 import os
@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 DOWNLOAD_SECONDS = 900.0
-"""After so long a download is given up; the largest set has 31 MB."""
+"""A download is given up after this time; the largest data set has 31 MB."""
 RETRIES = 2
-"""After a failure a mirror is asked so many times more, one and two seconds later."""
+"""How many times a mirror is asked again after a failure; pooch waits one second, then two."""
 _SILENT_SECONDS = 30.0
 _CHUNK_BYTES = 4096
 
 
 class MissingDataError(FileNotFoundError):
-    """The files of a data set are not there and could not be fetched."""
+    """Files of a data set are missing and could not be downloaded."""
 
 
 def download(md5: Mapping[str, str], mirrors: Sequence[str], folder: Path, seconds: float = DOWNLOAD_SECONDS) -> None:
-    """Fetches the files (name → md5 sum) from the first of the mirrors that has them into `folder`.
+    """Downloads the files (name → md5 sum) into `folder`, each from the first mirror that has it.
 
-    A mirror is an address to which a file's name is added, e.g. `https://ossci-datasets.s3.amazonaws.com/mnist/`. Files
-    that are there already are kept. Raises MissingDataError with the causes and leaves no incomplete file in `folder`.
-    The time is looked at after every few kilobytes, and a server may be silent for 30 seconds.
+    A mirror is an address that ends in `/`, such as `https://ossci-datasets.s3.amazonaws.com/mnist/`; the file's name
+    is added to it. Files that exist in `folder` are kept. A server may be silent for 30 seconds at most, and the limit of
+    `seconds` is checked after every 4 kB. Raises MissingDataError with the causes; no incomplete file is left.
     """
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="mdlray-download-") as temporary:
@@ -43,7 +43,7 @@ def download(md5: Mapping[str, str], mirrors: Sequence[str], folder: Path, secon
 
 
 def install(files: Sequence[Path], folder: Path) -> None:
-    """Copies the files into `folder`, each whole or not at all, and leaves those alone which are there already."""
+    """Copies the files into `folder`, each whole or not at all. Files that exist there already are not changed."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         place = folder / file.name
@@ -71,7 +71,9 @@ def _fetch(name: str, digest: str, mirrors: Sequence[str], folder: Path, end: fl
         try:
             fetcher.fetch(name, downloader=fetch_bytes)
         except RequestException as error:
-            causes.append(f"{mirror}{name}: {error}")
+            # urllib3's reason alone: requests wraps it in a text that names the address again.
+            wrapped = error.args[0] if error.args else error
+            causes.append(f"{mirror}{name}: {getattr(wrapped, 'reason', error)}")
         except ValueError:
             causes.append(f"{mirror}{name}: what the server sent is not the file (its md5 sum is not {digest})")
         except MissingDataError:
@@ -84,11 +86,12 @@ def _fetch(name: str, digest: str, mirrors: Sequence[str], folder: Path, end: fl
 
 
 def _write_body(url: str, file: Path, end: float) -> bool:
-    """Writes what the server sends, byte for byte, into the file; False if the time was over before all was there."""
+    """Writes the server's answer to the file, byte for byte; False if the time was over before it was complete."""
     import requests
     import urllib3
 
-    # pooch's own downloader would unpack the body where a server calls a .gz file's compression an encoding.
+    # Some servers call the compression of a .gz file a content encoding. pooch's own downloader would then write the
+    # unpacked file, with another md5 sum.
     headers = {"Accept-Encoding": "identity"}
     silent_seconds = min(_SILENT_SECONDS, max(end - time.monotonic(), 0.01))
     with requests.get(url, stream=True, timeout=silent_seconds, headers=headers) as response, file.open("wb") as output:
@@ -99,6 +102,6 @@ def _write_body(url: str, file: Path, end: float) -> bool:
                 if time.monotonic() > end:
                     return False
         except urllib3.exceptions.HTTPError as error:
-            # So that pooch asks again, as after any other failure of the connection.
+            # pooch asks again after errors of requests, but not after those of urllib3.
             raise requests.exceptions.ConnectionError(error) from error
     return True

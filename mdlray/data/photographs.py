@@ -1,8 +1,8 @@
-"""Twelve photographs in the package scikit-image → gray pictures in three groups: for training, validation and test.
+"""Twelve photographs in the package scikit-image → gray pictures in three groups: training, validation and test.
 
-A patch of a test photograph cannot have been seen in training, because no photograph is in two groups. All files are
-PNG, which every decoder reads to the same colors; gray is computed here in whole numbers, and a checksum guards each
-picture. So the patches are the same on every machine.
+No photograph is in two groups, so a network cannot have seen a patch of a test photograph in training. The patches are
+the same on every machine: PNG files have the same colors in every decoder, gray is computed here in whole numbers, and
+each picture is compared with its checksum.
 
 Suffixes: H height, W width, 3 red, green and blue.
 """
@@ -26,17 +26,19 @@ SPLIT_PHOTOGRAPHS: tuple[dict[str, str], ...] = (
     {"camera": "4c25d57d0fcec8b2", "gravel": "19089ac41f508026", "motorcycle_left": "697b4e5518ef7a76"},
 )
 """For training, validation and test: file name in `skimage/data` without `.png` → the first 16 hex digits of the sha256
-of its gray pixels. Each group has a natural texture or an animal, a scene or objects, and, but for test, written text.
-"""
+of the shape and the gray pixels."""
 
 
 def split_photographs() -> list[list[NDArray[np.uint8]]]:
-    """The photographs of each split (training, validation, test), gray, each HW; ValueError if one is not as it was."""
+    """The gray photographs (each HW) of training, of validation and of test.
+
+    Raises ValueError if the installed scikit-image has another picture under one of the names.
+    """
     return [[_read_gray(name, digest) for name, digest in group.items()] for group in SPLIT_PHOTOGRAPHS]
 
 
 def luma(rgb_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Gray as of ITU-R 601 (0.299 red, 0.587 green, 0.114 blue), rounded, in whole numbers."""
+    """Gray levels (0.299 red + 0.587 green + 0.114 blue, as in ITU-R 601), rounded; computed in whole numbers."""
     red_HW, green_HW, blue_HW = (rgb_HW3[:, :, channel].astype(np.uint32) for channel in range(3))
     gray_HW: NDArray[np.uint8] = ((299 * red_HW + 587 * green_HW + 114 * blue_HW + 500) // 1000).astype(np.uint8)
     return gray_HW
@@ -45,7 +47,7 @@ def luma(rgb_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _read_gray(name: str, digest: str) -> NDArray[np.uint8]:
     from PIL import Image
 
-    # The files are read without importing scikit-image, whose own functions may look for a cache in the home folder.
+    # scikit-image's own functions may write to a cache in the home folder, so the file is read directly.
     with resources.as_file(resources.files("skimage") / "data" / f"{name}.png") as path, Image.open(path) as image:
         gray_HW = np.array(image) if image.mode == "L" else luma(np.array(image.convert("RGB")))
     pixels_digest = hashlib.sha256(str(gray_HW.shape).encode() + gray_HW.tobytes()).hexdigest()[:16]
