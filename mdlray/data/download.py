@@ -29,8 +29,8 @@ def download(md5: Mapping[str, str], mirrors: Sequence[str], folder: Path, secon
     """Downloads the files (name → md5 sum) into `folder`, each from the first mirror that has it.
 
     A mirror is an address that ends in `/`, such as `https://ossci-datasets.s3.amazonaws.com/mnist/`; the file's name
-    is added to it. Files that exist in `folder` are kept. A server may be silent for 30 seconds at most, and the limit of
-    `seconds` is checked after every 4 kB. Raises MissingDataError with the causes; no incomplete file is left.
+    is added to it. Files that exist in `folder` are kept. A server may be silent for 30 seconds at most, and the limit
+    of `seconds` is checked after every 4 kB. Raises MissingDataError with the causes; no incomplete file is left.
     """
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="mdlray-download-") as temporary:

@@ -4,6 +4,9 @@ No photograph is in two groups, so a network cannot have seen a patch of a test 
 the same on every machine: PNG files have the same colors in every decoder, gray is computed here in whole numbers, and
 each picture is compared with its checksum.
 
+The groups are not equally hard. The photographs for validation are smoother, and a network's validation error is some
+five points lower than its test error. So compare networks by one of the two, and do not compare one with the other.
+
 Suffixes: H height, W width, 3 red, green and blue.
 """
 
