@@ -24,12 +24,14 @@ import numpy as np
 import pyarrow as pa
 
 import mdlray
+from mdlray.planning import Pack
 from mdlray.results import Store
 from mdlray.results.derived.front import front_table
-from mdlray.results.pack_result import PackResult, model_file
+from mdlray.results.pack_result import PackResult, failed_pack, model_file
 from mdlray.results.parquet import parquet_bytes
-from mdlray.results.schema import CURVES, TRIALS, failed_row, spec_columns
+from mdlray.results.schema import CURVES, TRIALS
 from mdlray.results.tables import TABLES
+from mdlray.results.trial_columns import trial_columns
 from mdlray.spec import TrialSpec, canonical_json, replace_fields
 
 AIM_ROWS, AIM_SECONDS = 1_000_000, 10.0
@@ -61,7 +63,7 @@ def make_table(num_rows: int) -> pa.Table:
     rows: dict[str, list[object]] = {name: [] for name in TRIALS.names}
     for number in range(num_cells):
         spec = replace_fields(TrialSpec(), settings(number))
-        columns = spec_columns(spec)
+        columns = trial_columns(spec)
         first, last = canonical_json(spec).split('"initialization":0')
         for seed in range(min(REPETITIONS, num_rows - number * REPETITIONS)):
             # Not the spec's own id: twenty million calls of the hash of a whole spec would take an hour.
@@ -121,7 +123,7 @@ def measure(folder: str) -> dict[str, float]:
 
 def measure_packs(num_packs: int, num_members: int = 64) -> dict[str, float]:
     """Seconds of storing packs with curves, of asking what is done, and of the compaction at the end."""
-    row = failed_row(TrialSpec(), sweep="tables", error="none", pack_id="p", num_members_in_pack=num_members)
+    row = failed_pack(Pack("tables", (TrialSpec(),)), "none").rows[0] | {"num_members_in_pack": num_members}
     point = dict.fromkeys(CURVES.names, 0.5)
     with tempfile.TemporaryDirectory() as folder:
         store, slowest = Store(folder), 0.0
@@ -152,7 +154,7 @@ def measure_packs(num_packs: int, num_members: int = 64) -> dict[str, float]:
 def measure_models(num_models: int = 256) -> float:
     """Seconds of storing the models of one pack, 3,000 bytes each, the median of five packs."""
     chance = np.random.default_rng(0)
-    row = failed_row(TrialSpec(), sweep="tables", error="none", pack_id="p", num_members_in_pack=num_models)
+    row = failed_pack(Pack("tables", (TrialSpec(),)), "none").rows[0] | {"num_members_in_pack": num_models}
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for pack in range(5):

@@ -42,8 +42,8 @@ def make_row() -> Callable[..., Row]:
     ) -> Row:
         usual = {"compression.method": "magnitude", "compression.pruning_ratio": ratio, "training.regularizer": "l2"}
         usual |= {"training.regularizer_strength": 1e-4, "seeds.initialization": seed}
-        known = {"sweep": "made", "pack_id": "p0", "num_members_in_pack": 3}
-        row = failed_row(replace_fields(TrialSpec(), usual | (fields or {})), error="made to fail", **known)
+        row = failed_row(replace_fields(TrialSpec(), usual | (fields or {})), "made to fail")
+        row |= {"sweep": "made", "pack_id": "p0", "num_members_in_pack": 3, "device": "unknown", "wall_seconds": 0.0}
         measured = {"validation_accuracy": 0.9, "test_accuracy": 0.89, "train_accuracy": 0.95, "train_nats": 12.5}
         measured |= {"trained_test_accuracy": 0.9}
         counted = {"compressed_bytes": 1000, "num_weights": 79510, "num_nonzero": 7951, "decoded_ok": True}

@@ -23,6 +23,7 @@ from mdlray.models import Family, Parameters, prunable
 from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples, Masks
 from mdlray.training.histograms import AFTER, BEFORE, Histograms, count_weights
+from mdlray.training.isolation import Errors, without_failing
 
 
 def sparsity_after(step: int, spec: CompressionSpec) -> float:
@@ -75,26 +76,31 @@ class Pruner:
         parameters: Parameters,
         masks: Masks | None,
         histograms: Histograms,
+        failed: Errors,
     ) -> Masks | None:
-        """Prune whoever is in the stack and due after this many optimization steps, and zero what has been removed."""
-        place = {member: place for place, member in enumerate(stack)}
+        """Prune whoever is in the stack and due after this many optimization steps, and zero what has been removed.
+
+        A member whose saliency raises gets the traceback in `failed`, keeps its weights, and is not pruned any more.
+        """
+        place = {member: place for place, member in enumerate(stack) if member not in failed}
         due = [(place[member], sparsity) for member, sparsity in self.due.get(steps_done, []) if member in place]
         if due:
             masks = masks or [torch.ones_like(parameters[index]) for index in prunable(parameters)]
             last = [place for place, _ in due if self.last[stack[place]] == steps_done]
             self._count(BEFORE, steps_done, last, stack, parameters, masks, histograms)
-            self._remove(due, stack, parameters, masks)
+            self._remove(due, stack, parameters, masks, failed)
             self._count(AFTER, steps_done, last, stack, parameters, masks, histograms)
         if masks is not None:
             _silence(parameters, masks)
         return masks
 
-    def finish(self, members: Sequence[int], parameters: Parameters) -> None:
+    def finish(self, members: Sequence[int], parameters: Parameters, failed: Errors) -> None:
         """Prune these members to their ratio at once; `parameters` (in place) are those of the whole pack."""
+        members = [member for member in members if member not in failed]
         if members:
             masks = [(parameters[index] != 0).to(parameters[index].dtype) for index in prunable(parameters)]
             due = [(member, self.members[member].pruning_ratio) for member in members]
-            self._remove(due, range(len(self.members)), parameters, masks)
+            self._remove(due, range(len(self.members)), parameters, masks, failed)
             _silence(parameters, masks)
 
     def _count(
@@ -120,7 +126,12 @@ class Pruner:
             histograms[stack[place]] += found
 
     def _remove(
-        self, due: Sequence[tuple[int, float]], stack: Sequence[int], parameters: Parameters, masks: Masks
+        self,
+        due: Sequence[tuple[int, float]],
+        stack: Sequence[int],
+        parameters: Parameters,
+        masks: Masks,
+        failed: Errors,
     ) -> None:
         """Change the masks of who is due, pairs of (place in the stack, sparsity to be reached)."""
         groups: dict[tuple[str, int, str], list[tuple[int, float]]] = defaultdict(list)
@@ -128,13 +139,22 @@ class Pruner:
             spec = self.members[stack[place]]
             groups[spec.method, spec.saliency_examples, spec.scope].append((place, sparsity))
         for (method, num_examples, scope), group in groups.items():
-            chosen = torch.tensor([place for place, _ in group], device=parameters[0].device)
-            subset = [parameter[chosen] for parameter in parameters]
-            saliency = get_saliency(method)(self.family, subset, self.examples, num_examples)
-            check_saliency(method, saliency, [mask[chosen] for mask in masks])
-            new = remove(saliency, [mask[chosen] for mask in masks], [s for _, s in group], scope)
-            for mask, rows in zip(masks, new, strict=True):
-                mask[chosen] = rows
+
+            def new_masks(
+                group: Sequence[tuple[int, float]], method: str = method, number: int = num_examples, scope: str = scope
+            ) -> tuple[Tensor, Masks]:
+                chosen = torch.tensor([place for place, _ in group], device=parameters[0].device)
+                subset = [parameter[chosen] for parameter in parameters]
+                saliency = get_saliency(method)(self.family, subset, self.examples, number)
+                check_saliency(method, saliency, [mask[chosen] for mask in masks])
+                return chosen, remove(saliency, [mask[chosen] for mask in masks], [s for _, s in group], scope)
+
+            pruned, errors = without_failing(new_masks, group)
+            failed.update({stack[group[position][0]]: error for position, error in errors.items()})
+            if pruned is not None:
+                chosen, rows = pruned
+                for mask, changed in zip(masks, rows, strict=True):
+                    mask[chosen] = changed
 
 
 def _silence(parameters: Parameters, masks: Masks) -> None:

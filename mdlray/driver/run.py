@@ -23,8 +23,8 @@ from mdlray.driver.manifest import current_commit, describe_run, merge
 from mdlray.driver.progress import SHOWN, Progress
 from mdlray.driver.signals import Interrupted, Signals
 from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
-from mdlray.planning import Pack, training_effort
-from mdlray.planning.definitions import Definitions, define
+from mdlray.planning import Pack, ceil_div, training_effort
+from mdlray.planning.definitions import Definitions, define, sweep_version
 from mdlray.results import Store
 from mdlray.results.pack_result import PackResult, failed_pack
 from mdlray.spec import TrialSpec
@@ -101,11 +101,12 @@ def run_missing(
             recorder.progress.pack_started(pack)
             return {"images": images_of(pack), "checkpoint": request.store.read_checkpoint(pack.pack_id)}
 
+        version = sweep_version(request.definitions)
         watch = dispatch.DriverCallbacks(
             inputs=inputs,
             saved=lambda pack, checkpoint: request.store.write_checkpoint(pack.pack_id, checkpoint),
             finished=recorder.store,
-            lost=lambda pack, reason: recorder.store(pack, failed_pack(pack, reason)),
+            lost=lambda pack, reason: recorder.store(pack, failed_pack(pack, reason, version)),
         )
         packs = f" in {queue.num_packs} packs" if queue.num_packs is not None else ""
         console.print(f"{queue.num_trials} trials{packs}, {resources.num_parallel} at a time")
@@ -254,7 +255,7 @@ def packs_per_gpu(
     images = images_of(largest)
     fitting = dispatch.on_each_kind_of_gpu(lambda: worker.count_packs_on_gpu(largest, config, images))
     # No more than there are packs: two on one GPU while another idles is no gain.
-    return min([-(-len(packs) // resources.num_parallel), *fitting.values()]) if fitting else 1
+    return min([ceil_div(len(packs), resources.num_parallel), *fitting.values()]) if fitting else 1
 
 
 def rows_so_far(store: Store) -> list[Mapping[str, Any]]:

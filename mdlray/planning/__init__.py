@@ -3,7 +3,7 @@
 A sweep's file needs `Sweep`, `vary`, `cross`, `vary_seeds` and, for a search, `usual_space`.
 """
 
-from mdlray.planning.packs import Pack, missing_packs, missing_trials, plan_grid, plan_packs, training_effort
+from mdlray.planning.packs import Pack, ceil_div, missing_packs, missing_trials, plan_grid, plan_packs, training_effort
 from mdlray.planning.space import LossySpace, Space, usual_space
 from mdlray.planning.sweep import (
     Grid,
@@ -26,6 +26,7 @@ __all__ = [
     "Pack",
     "Space",
     "Sweep",
+    "ceil_div",
     "cross",
     "expand",
     "missing_packs",

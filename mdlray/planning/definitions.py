@@ -118,6 +118,11 @@ def read_definitions(path: Path) -> tuple[Definitions, dict[str, Any]]:
     return Definitions(str(path), source, tuple(sorted(files)), tuple(sorted(too_large))), names
 
 
+def sweep_version(definitions: Definitions) -> str | None:
+    """16 hex digits that stand for a sweep's file: rows say which one they were made with; None where there is none."""
+    return definitions.version[:16] if definitions.path else None
+
+
 def define(definitions: Definitions) -> dict[str, Any]:
     """Run a sweep's file, once per process, and return what it defines; ValueError where it cannot be run here.
 

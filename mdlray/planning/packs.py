@@ -65,7 +65,12 @@ def plan_grid(sweep: Sweep, trials: Sequence[TrialSpec], *, on_gpu: bool, num_pa
     """Packs no larger than the sweep wants on this kind of device, nor than a device's share of all networks."""
     num_networks = len({spec.lineage_key for spec in trials})
     most = sweep.networks_per_pack if on_gpu else sweep.networks_per_pack_cpu
-    return plan_packs(sweep.name, trials, min(most, _divide_up(num_networks, num_parallel)))
+    return plan_packs(sweep.name, trials, min(most, ceil_div(num_networks, num_parallel)))
+
+
+def ceil_div(number: int, divisor: int) -> int:
+    """The quotient of two whole numbers, rounded up: 7 networks in packs of 3 make 3 packs."""
+    return -(-number // divisor)
 
 
 def _stacks(trials: Iterable[TrialSpec]) -> Iterable[_Stack]:
@@ -91,15 +96,10 @@ def _grouped_by_data_order(stack: _Stack, networks_per_pack: int) -> list[list[l
 
 def _cut_evenly(lineages: Sequence[list[TrialSpec]], most: int) -> Iterator[Sequence[list[TrialSpec]]]:
     """As few parts of at most `most` lineages as it takes, whose sizes differ by at most one."""
-    num_parts = _divide_up(len(lineages), most)
+    num_parts = ceil_div(len(lineages), most)
     cuts = [len(lineages) * cut // num_parts for cut in range(num_parts + 1)]
     for start, stop in itertools.pairwise(cuts):
         yield lineages[start:stop]
-
-
-def _divide_up(number: int, divisor: int) -> int:
-    """The quotient of two whole numbers, rounded up: 7 networks in packs of 3 make 3 packs."""
-    return -(-number // divisor)
 
 
 def missing_trials(

@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mdlray.results.schema import TYPES, added_columns
+from mdlray.results.schema import TYPES
+from mdlray.results.trial_columns import added_columns
 from mdlray.spec import from_dict
 
 _EXACT: dict[Any, set[type]] = {pa.string(): {str}, pa.bool_(): {bool}, pa.int64(): {int}, pa.float64(): {float}}

@@ -1,4 +1,4 @@
-"""What a row is: the Arrow schemas of all tables, and the columns that follow from a trial.
+"""What a row is: the Arrow schemas of all tables.
 
     trials.parquet    one row per trial                  TRIALS
     curves.parquet    one row per trial and epoch        CURVES
@@ -6,20 +6,22 @@
     weights.parquet   one per trial, layer and moment    WEIGHTS
     front.parquet     one row per cell (setting)         FRONT
 
+The columns of `trials` are those that follow from the trial (`mdlray.results.trial_columns`), those that are measured
+(`MEASURED`), and those of its pack.
+
 A `?` after a type marks a column that may be null; a failed trial is a row whose measurements are null. Columns are
 added freely, nullable, because older files lack them; none is renamed or changes its meaning without a new
 `ROW_VERSION` and a reader for the old one. Units are in the names, accuracies are fractions in [0, 1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from mdlray.spec import TrialSpec, canonical_json
-
-ROW_VERSION = 1
-"""Version of the meaning of the columns, written into every row and file."""
+from mdlray.results.trial_columns import ROW_VERSION as ROW_VERSION
+from mdlray.results.trial_columns import TRIAL_COLUMNS, trial_columns
+from mdlray.spec import TrialSpec
 
 TYPES = {
     "str": pa.string(),
@@ -36,57 +38,32 @@ def schema_of(columns: Mapping[str, str]) -> pa.Schema:
     return pa.schema(fields, metadata={"mdlray_row_version": str(ROW_VERSION)})
 
 
-TRIALS = schema_of(
-    {
-        "trial_id": "str",
-        "cell_id": "str",  # what repetitions over seeds share
-        "status": "str",  # "ok", "failed", or "stopped": measured like "ok", but trained for a part of its epochs only
-        "error": "str?",
-        "sweep": "str",
-        "dataset": "str",
-        "split": "str",
-        "label_randomization_fraction": "f64",  # of the training labels, drawn anew
+def merged(columns: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Several groups of columns as one."""
+    return {name: kind for group in columns for name, kind in group.items()}
+
+
+def in_order(columns: Mapping[str, str], order: Sequence[str]) -> dict[str, str]:
+    """The columns that `order` names, then all others."""
+    return {name: columns[name] for name in order} | dict(columns)
+
+
+MEASURED: dict[str, dict[str, str]] = {
+    "training": {
         "label_changed_fraction": "f64?",  # of the training labels, different after the draw
-        "pixel_randomization": "str",
-        "architecture": "str",
-        "kernel_size": "i64?",  # these five say something of some families only (`mdlray.spec.ModelSpec`)
-        "stride": "i64?",
-        "pool_size": "i64?",
-        "bucket_fraction": "f64?",
-        "hash_seed": "i64?",
-        "student_round": "i64?",  # 0: trained on the data; else fitted to the network of the round before
-        "student_strategy": "str?",  # how, e.g. "noise soft_labels random"; empty in round 0
-        "num_weights": "i64?",
-        "num_nonzero": "i64?",
-        "method": "str",
-        "regularizer": "str",
-        "regularizer_strength": "f64",
-        "pruning_ratio": "f64",
-        "pruning_scope": "str",
-        "quantization_levels": "i64",
-        "levels_per_layer": "str?",  # "4-16": in place of quantization_levels; these seven: filled in for older rows
-        "quantization_grid": "str?",
-        "rate_distortion": "f64?",  # nats per training example and bit
-        "codebook_mantissa_bits": "i64?",
-        "bias_mantissa_bits": "i64?",
-        "remove_dead_units": "bool?",
-        "unit_order": "str?",
-        "optimizer": "str",
-        "learning_rate": "f64",
-        "num_epochs": "i64",  # of a student: of its own fit
         "trained_epochs": "i64?",  # fewer than num_epochs where it was stopped or left the stack diverged
-        "batch_size": "i64",
-        "dropout": "f64",
-        "max_shift": "i64?",  # pixels by which training moves pictures
-        "seed": "i64",  # of the initialization
-        "data_order_seed": "i64",
-        "randomization_seed": "i64",
+        "trained_validation_accuracy": "f64?",  # before quantization
+        "trained_test_accuracy": "f64?",
+    },
+    "scores": {
         "train_accuracy": "f64?",  # these four: of the decoded network
         "validation_accuracy": "f64?",
         "test_accuracy": "f64?",
         "train_nats": "f64?",  # sum over the training examples of -ln p(label)
-        "trained_validation_accuracy": "f64?",  # before quantization
-        "trained_test_accuracy": "f64?",
+    },
+    "sizes": {
+        "num_weights": "i64?",
+        "num_nonzero": "i64?",
         "compressed_bytes": "i64?",  # length of the file; the sum of the next four
         "header_bytes": "i64?",
         "mask_bytes": "i64?",
@@ -98,14 +75,39 @@ TRIALS = schema_of(
         "zlib_csr_bytes": "i64?",
         "mdl_version": "i64?",  # of the files' format; sizes of different versions do not compare
         "decoded_ok": "bool?",
-        "wall_seconds": "f64",  # the trial's share of its pack's
-        "device": "str",
-        "num_members_in_pack": "i64",
-        "pack_id": "str",
-        "row_version": "i64",
-        "spec": "str",  # canonical JSON
-    }
-)
+    },
+}
+"""Columns of `trials` that are measured, by the name of the measurement (`mdlray.worker.measurements`)."""
+
+OF_PACK = {
+    "sweep": "str",
+    "wall_seconds": "f64",  # the trial's share of its pack's
+    "device": "str",
+    "num_members_in_pack": "i64",
+    "pack_id": "str",
+    "sweep_version": "str?",  # 16 hex digits: the text of the sweep's file when the row was made
+}
+"""Columns of `trials` that a pack's rows share."""
+
+OUTCOME = {
+    "status": "str",  # "ok", "failed", or "stopped": measured like "ok", but trained for a part of its epochs only
+    "error": "str?",
+}
+
+_ORDER = """
+    trial_id cell_id status error sweep dataset split label_randomization_fraction label_changed_fraction
+    pixel_randomization architecture kernel_size stride pool_size bucket_fraction hash_seed student_round
+    student_strategy num_weights num_nonzero method regularizer regularizer_strength pruning_ratio pruning_scope
+    quantization_levels levels_per_layer quantization_grid rate_distortion codebook_mantissa_bits bias_mantissa_bits
+    remove_dead_units unit_order optimizer learning_rate num_epochs trained_epochs batch_size dropout max_shift seed
+    data_order_seed randomization_seed train_accuracy validation_accuracy test_accuracy train_nats
+    trained_validation_accuracy trained_test_accuracy compressed_bytes header_bytes mask_bytes values_bytes
+    codebook_bytes ideal_entropy_bits lzma_csr_bytes zstd_csr_bytes zlib_csr_bytes mdl_version decoded_ok wall_seconds
+    device num_members_in_pack pack_id row_version spec
+"""
+"""Of the columns in `trials.parquet`; one that is not named here comes after them."""
+
+TRIALS = schema_of(in_order(TRIAL_COLUMNS | OUTCOME | OF_PACK | merged(MEASURED.values()), _ORDER.split()))
 
 CURVES = schema_of(
     {
@@ -176,77 +178,9 @@ FRONT = pa.unify_schemas(
 )
 
 
-def spec_columns(spec: TrialSpec) -> dict[str, Any]:
-    """The columns of TRIALS that follow from the trial alone."""
-    data, training, compression, seeds = spec.data, spec.training, spec.compression, spec.seeds
-    return {
-        "trial_id": spec.trial_id,
-        "cell_id": spec.cell_id,
-        "dataset": data.dataset,
-        "split": data.split,
-        "label_randomization_fraction": data.label_randomization_fraction,
-        "pixel_randomization": data.pixel_randomization,
-        "architecture": spec.network.architecture,
-        "method": compression.method,
-        "regularizer": training.regularizer,
-        "regularizer_strength": training.regularizer_strength,
-        "pruning_ratio": compression.pruning_ratio,
-        "pruning_scope": compression.scope,
-        "quantization_levels": compression.quantization_levels,
-        **added_columns(spec),
-        "optimizer": training.optimizer,
-        "learning_rate": training.learning_rate,
-        "num_epochs": spec.num_epochs,
-        "batch_size": training.batch_size,
-        "dropout": training.dropout,
-        "seed": seeds.initialization,
-        "data_order_seed": seeds.data_order,
-        "randomization_seed": seeds.randomization,
-        "row_version": ROW_VERSION,
-        "spec": canonical_json(spec),
-    }
+def failed_row(spec: TrialSpec, error: str) -> dict[str, Any]:
+    """The row of a trial that did not come to its end: the trial, the error, and no measurement.
 
-
-def added_columns(spec: TrialSpec) -> dict[str, Any]:
-    """The columns whose fields are younger than the first rows."""
-    model, compression, student = spec.model, spec.compression, spec.student
-    return {
-        "kernel_size": model.kernel_size,
-        "stride": model.stride,
-        "pool_size": model.pool_size,
-        "bucket_fraction": model.bucket_fraction,
-        "hash_seed": model.hash_seed,
-        "student_round": student.round,
-        "student_strategy": student.strategy if student.round else "",
-        "max_shift": spec.training.max_shift,
-        "levels_per_layer": "-".join(map(str, compression.levels_per_layer)),
-        "quantization_grid": compression.quantization_grid,
-        "rate_distortion": compression.rate_distortion,
-        "codebook_mantissa_bits": compression.codebook_mantissa_bits,
-        "bias_mantissa_bits": compression.bias_mantissa_bits,
-        "remove_dead_units": compression.remove_dead_units,
-        "unit_order": compression.unit_order,
-    }
-
-
-def failed_row(
-    spec: TrialSpec,
-    *,
-    sweep: str,
-    error: str,
-    pack_id: str,
-    num_members_in_pack: int,
-    device: str = "unknown",
-    wall_seconds: float = 0.0,
-) -> dict[str, Any]:
-    """The row of a trial that did not come to its end: what is known of it, the error, and no measurement."""
-    known = {
-        "status": "failed",
-        "error": error,
-        "sweep": sweep,
-        "pack_id": pack_id,
-        "num_members_in_pack": num_members_in_pack,
-        "device": device,
-        "wall_seconds": wall_seconds,
-    }
-    return dict.fromkeys(TRIALS.names) | spec_columns(spec) | known
+    The columns of its pack (`OF_PACK`) are null until the pack's are known.
+    """
+    return dict.fromkeys(TRIALS.names) | trial_columns(spec) | {"status": "failed", "error": error}

@@ -25,7 +25,7 @@ from mdlray.results.conversion import to_frame, to_table
 from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.parquet import parquet_bytes
 from mdlray.results.parts import Parts
-from mdlray.results.schema import FRONT
+from mdlray.results.schema import FRONT, schema_of
 from mdlray.results.tables import TABLES
 from mdlray.storage.storage import Storage, open_storage
 
@@ -69,14 +69,15 @@ class Store:
     def write_pack(self, pack_id: str, result: PackResult) -> None:
         """Keep what a pack brought: its files, the rows of its tables, and last those of `trials`, which commit it.
 
-        Raises ValueError, before anything is written, for rows that do not fit the schemas, a table that is not in
-        `TABLES`, trials that come twice, and rows or files of trials that have no row in `trials`.
+        Raises ValueError, before anything is written, for rows that do not fit the schemas, a table that is neither in
+        `TABLES` nor described by the result, trials that come twice, and rows or files of trials without a row in
+        `trials`.
         """
-        if strange := sorted(result.tables.keys() - TABLES.keys()):
+        if strange := sorted(result.tables.keys() - TABLES.keys() - result.columns.keys()):
             known = ", ".join(TABLES)
             raise ValueError(f"pack {pack_id} brings rows of table {strange[0]!r}; the tables are: {known}.")
-        given = {name: result.tables.get(name, []) for name in TABLES}
-        tables = {name: to_table(rows, TABLES[name].schema) for name, rows in given.items()}
+        names = [*TABLES, *sorted(result.columns.keys() - TABLES.keys())]
+        tables = {name: to_table(result.tables.get(name, []), _schema(name, result)) for name in names}
         named = {name: table["trial_id"].to_pylist() for name, table in tables.items()}
         ids = named.pop("trials")
         if not ids or len(set(ids)) < len(ids):
@@ -167,6 +168,13 @@ class Store:
     @property
     def _parts(self) -> Parts:
         return Parts(self.storage)
+
+
+def _schema(name: str, result: PackResult) -> pa.Schema:
+    """The table's columns, ours first, then those that the result adds."""
+    ours = TABLES[name].schema if name in TABLES else schema_of({"trial_id": "str"})
+    added = schema_of(result.columns.get(name, {}))
+    return pa.schema([*ours, *(field for field in added if field.name not in ours.names)], metadata=ours.metadata)
 
 
 def _trials_of_files(files: Mapping[str, bytes]) -> dict[str, list[str]]:

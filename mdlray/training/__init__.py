@@ -4,7 +4,7 @@
 """
 
 from mdlray.training.batches import Examples, epoch_batches, member_generator, num_batches, place_splits
-from mdlray.training.evaluation import evaluate, score_columns
+from mdlray.training.evaluation import MemberScore, evaluate
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.optimizers import OPTIMIZERS
 from mdlray.training.regularizers import REGULARIZERS
@@ -18,6 +18,7 @@ __all__ = [
     "Examples",
     "Fitted",
     "Masks",
+    "MemberScore",
     "State",
     "epoch_batches",
     "evaluate",
@@ -25,5 +26,4 @@ __all__ = [
     "member_generator",
     "num_batches",
     "place_splits",
-    "score_columns",
 ]

@@ -6,8 +6,8 @@ of examples whose label has the largest logit.
 Axes: M members, N examples, B examples of a chunk, C classes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,9 +27,16 @@ class Score:
     nats_M: Tensor
     accuracy_M: Tensor
 
-    def member(self, index: int) -> tuple[float, float]:
-        """(nats, accuracy) of one member."""
-        return float(self.nats_M[index]), float(self.accuracy_M[index])
+    def member(self, index: int) -> "MemberScore":
+        """That of one member."""
+        return MemberScore(float(self.nats_M[index]), float(self.accuracy_M[index]))
+
+
+class MemberScore(NamedTuple):
+    """One network's total nats of the labels and the fraction that is right."""
+
+    nats: float
+    accuracy: float
 
 
 @torch.no_grad()
@@ -46,9 +53,3 @@ def evaluate(family: Family, parameters: Parameters, examples: Examples) -> Scor
         nats_M += nats_MB.view(members, -1).sum(1, dtype=torch.float64)
         right_M += (logits_MBC.argmax(-1) == labels_MB).sum(1)
     return Score(nats_M.cpu(), (right_M / num_examples).cpu())
-
-
-def score_columns(scores: Mapping[str, Score], member: int) -> dict[str, float]:
-    """A member's scores on the splits `train`, `validation` and `test` as columns of `trials.parquet`."""
-    accuracies = {f"{name}_accuracy": score.member(member)[1] for name, score in scores.items()}
-    return accuracies | {"train_nats": scores["train"].member(member)[0]}

@@ -14,7 +14,7 @@ Axes: M members, S steps, B examples of a batch, C classes.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,14 +29,15 @@ from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score, evaluate
 from mdlray.training.halving import bracket, rung_epochs, survivors
 from mdlray.training.histograms import Histograms
+from mdlray.training.isolation import Errors
 from mdlray.training.objectives import Objective, label_objective
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
 from mdlray.training.state import Masks, State, all_parameters, keep, start
 
-Prune = Callable[[int, Sequence[int], Parameters, Masks | None, Histograms], Masks | None]
-"""(steps done, members in the stack, their parameters, their masks, the pack's histograms) -> their masks: called after
-every step, may set weights to zero and must keep them there, may add to the histograms."""
+Prune = Callable[[int, Sequence[int], Parameters, Masks | None, Histograms, Errors], Masks | None]
+"""(steps done, members in the stack, their parameters, their masks, the pack's histograms, its failed members) -> their
+masks: called after every step, may set weights to zero and must keep them there, may add to histograms and failures."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ class Fitted:
     """What the sums of `curves.train` run over: whole batches only."""
     histograms: Histograms
     """Per member its weights around its last pruning step."""
+    failed: Errors = field(default_factory=dict)
+    """Members that a step of their own failed for, each with the traceback."""
+
+    def error(self, member: int) -> str | None:
+        """Why there is no network of this member to go on with; None where there is one."""
+        if member in self.failed:
+            return self.failed[member]
+        epoch = self.diverged_epoch[member]
+        if epoch is None:
+            return None
+        return f"diverged: loss or weights out of range in epoch {epoch}; try a lower learning_rate."
 
 
 def fit(
@@ -84,7 +96,8 @@ def fit(
         _train_epoch(family, state, course, prune, steps_per_epoch, objective)
         if halving and state.epoch in rungs:
             accuracy_M = state.curves.validation[-1].accuracy_M
-            accuracies = [math.nan if state.diverged_epoch[m] else float(accuracy_M[m]) for m in state.members]
+            lost = {m for m in state.members if state.diverged_epoch[m] or m in state.failed}
+            accuracies = [math.nan if m in lost else float(accuracy_M[m]) for m in state.members]
             staying = survivors([brackets[m] for m in state.members], accuracies, halving.keep)
             keep(state, members, [state.members[place] for place in staying])
             course = _Course(members, state.members, train, validation)
@@ -95,7 +108,7 @@ def fit(
     for member in (~_codable(parameters)).nonzero().flatten().tolist():
         diverged[member] = diverged[member] or state.trained_epochs[member]
     examples = steps_per_epoch * shared.batch_size
-    return Fitted(parameters, state.curves, diverged, state.trained_epochs, examples, state.histograms)
+    return Fitted(parameters, state.curves, diverged, state.trained_epochs, examples, state.histograms, state.failed)
 
 
 class _Course:
@@ -137,7 +150,7 @@ def _train_epoch(
                 add_penalty_gradient(gradients[index], parameters[index], course.strengths)
             state.step(parameters, gradients, rate_M)
             done += 1
-            state.masks = prune(done, state.members, parameters, state.masks, state.histograms)
+            state.masks = prune(done, state.members, parameters, state.masks, state.histograms, state.failed)
     state.epoch += 1
     score = running.score(steps_per_epoch * shared.batch_size)
     sparsity_M = _sparsity([parameters[index] for index in weights])

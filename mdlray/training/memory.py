@@ -17,8 +17,10 @@ from typing import TypeVar
 import torch
 
 from mdlray.data import Images
+from mdlray.planning import ceil_div
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training.evaluation import CHUNK
+from mdlray.training.isolation import is_out_of_memory
 
 SAFETY = 0.9
 """Fraction of the memory that is planned with; the rest is for fragments between tensors and kernels' workspaces."""
@@ -35,7 +37,7 @@ CONTEXT_BYTES = 600 * 2**20
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Peak = Callable[[Sequence[TrialSpec], Images], int]
-"""(learners, images) -> peak bytes of their whole way."""
+"""(networks, images) -> peak bytes of their whole way."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,18 @@ class Need:
 
 def need_from_peaks(few: int, few_bytes: int, more: int, more_bytes: int) -> Need:
     """The line through the peaks of `few` and of `more` members; one that falls is taken as level."""
-    per_member = max(0, -(-(more_bytes - few_bytes) // (more - few)))
+    per_member = max(0, ceil_div(more_bytes - few_bytes, more - few))
     return Need(max(0, few_bytes - few * per_member), per_member)
 
 
-def measure_need(learners: Sequence[TrialSpec], images: Images, peak: Peak, *, with_students: bool = False) -> Need:
-    """What pieces of these learners need, from short runs of a few that are spread over them.
+def measure_need(networks: Sequence[TrialSpec], images: Images, peak: Peak, *, with_students: bool = False) -> Need:
+    """What pieces of these networks need, from short runs of a few that are spread over them.
 
     Students are smaller and are not run; the pictures and the targets that they are fitted to are added.
     """
-    num_few = max(CHUNK, learners[0].training.batch_size)
+    num_few = max(CHUNK, networks[0].training.batch_size)
     few = _first_of_each_split(images, num_few)
-    peaks = [peak([_short(learners[i * len(learners) // size], i) for i in range(size)], few) for size in PROBED]
+    peaks = [peak([_short(networks[i * len(networks) // size], i) for i in range(size)], few) for size in PROBED]
     need = need_from_peaks(PROBED[0], peaks[0], PROBED[1], peaks[1])
     label_bytes = BYTES_PER_LABEL * images.labels_N.size
     fixed_bytes, per_member = images.pixels_NP.nbytes, label_bytes
@@ -89,7 +91,7 @@ def packs_that_fit(pack_bytes: int, free_bytes: int) -> int:
 
 
 def most_on_gpu(
-    learners: Sequence[TrialSpec],
+    networks: Sequence[TrialSpec],
     images: Images,
     share: float,
     device: torch.device,
@@ -97,9 +99,9 @@ def most_on_gpu(
     *,
     with_students: bool = False,
 ) -> int:
-    """How many of these learners a piece may have on this CUDA device, measured there."""
+    """How many of these networks a piece may have on this CUDA device, measured there."""
     try:
-        need = measure_need(learners, images, peak, with_students=with_students)
+        need = measure_need(networks, images, peak, with_students=with_students)
     except torch.OutOfMemoryError:  # not even the few that are measured fit
         return 1
     return members_that_fit(need, *torch.cuda.mem_get_info(device), share)
@@ -119,21 +121,20 @@ def in_pieces(
     results: list[Result] = []
     left = list(items)
     while left:
-        num_pieces = -(-len(left) // limit)
-        piece = left[: -(-len(left) // num_pieces)]
+        num_pieces = ceil_div(len(left), limit)
+        piece = left[: ceil_div(len(left), num_pieces)]
         reason = None
         try:
             results.append(work(piece))
         except RuntimeError as error:
-            # Libraries that allocate for themselves (cuBLAS) say so in words only.
-            if not isinstance(error, torch.OutOfMemoryError) and "ALLOC_FAILED" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             reason = str(error)
         # Outside of the handler, where the error's traceback no longer holds the tensors of the attempt.
         if reason is not None:
             torch.cuda.empty_cache()
             if len(piece) > 1:
-                limit = -(-len(piece) // 2)
+                limit = ceil_div(len(piece), 2)
                 continue
             results.append(fail(piece, reason))
         left = left[len(piece) :]
@@ -161,7 +162,7 @@ def _first_of_each_split(images: Images, count: int) -> Images:
 
 
 def _short(spec: TrialSpec, number: int) -> TrialSpec:
-    """The same tensors in one epoch with one pruning step; the number keeps copies of one learner apart."""
+    """The same tensors in one epoch with one pruning step; the number keeps copies of one network apart."""
     changes = {
         "training.num_epochs": 1,
         "compression.num_pruning_steps": 1,

@@ -24,6 +24,7 @@ from mdlray.training.batches import member_generator
 from mdlray.training.curves import Curves
 from mdlray.training.evaluation import Score
 from mdlray.training.histograms import Histogram, Histograms
+from mdlray.training.isolation import Errors
 from mdlray.training.optimizers import OPTIMIZERS, Step
 
 Masks = Parameters
@@ -50,6 +51,9 @@ class State:
     """Per member of the pack the first epoch (from 1) whose loss or weights are out of range."""
     trained_epochs: list[int]
     """Per member of the pack how many epochs it was trained, or will be if it stays."""
+    failed: Errors
+    """Members of the pack that a step of their own failed for, e.g. their saliency: they stay in the stack untouched,
+    so that the others' results are the same, and become failed rows."""
     histograms: Histograms
     """Per member of the pack its weights around its last pruning step; empty until then."""
 
@@ -77,6 +81,7 @@ def start(
         curves=Curves(),
         diverged_epoch=[None] * len(specs),
         trained_epochs=[spec.training.num_epochs for spec in specs],
+        failed={},
         histograms=[[] for _ in specs],
     )
 
@@ -131,6 +136,7 @@ def to_plain(state: State) -> dict[str, Any]:
         "sparsity": curves.sparsity,
         "diverged_epoch": state.diverged_epoch,
         "trained_epochs": state.trained_epochs,
+        "failed": dict(state.failed),
         "histograms": [[astuple(one) for one in member] for member in state.histograms],
     }
 
@@ -158,6 +164,7 @@ def from_plain(plain: dict[str, Any], specs: Sequence[TrialSpec], device: torch.
         curves=Curves(scores["train"], scores["validation"], plain["sparsity"]),
         diverged_epoch=plain["diverged_epoch"],
         trained_epochs=plain["trained_epochs"],
+        failed=plain["failed"],
         histograms=[[Histogram(*one) for one in member] for member in plain["histograms"]],
     )
 

@@ -28,6 +28,7 @@ from mdlray.spec import StudentSpec, TrialSpec, replace_fields
 from mdlray.training.batches import Examples, member_generator
 from mdlray.training.evaluation import CHUNK
 from mdlray.training.histograms import Histograms
+from mdlray.training.isolation import Errors
 from mdlray.training.loop import Fitted, fit
 from mdlray.training.objectives import student_objective
 from mdlray.training.state import Masks, State, start
@@ -80,17 +81,16 @@ def plan_stages(ancestors: Sequence[TrialSpec], trials: Sequence[TrialSpec]) -> 
 def teachers_of(
     specs: Sequence[TrialSpec], sizes: tuple[int, ...], fitted: Fitted, lost: dict[str, str] | None = None
 ) -> Teachers:
-    """The networks of a stage as teachers, without those that diverged; `lost` are those of earlier rounds."""
+    """The networks of a stage as teachers, without those that failed; `lost` are those of earlier rounds."""
     lost = dict(lost or {})
-    for spec, epoch in zip(specs, fitted.diverged_epoch, strict=True):
-        if epoch is not None:
-            lost[spec.lineage_key] = (
-                f"round {spec.student.round} diverged in epoch {epoch}, so that later rounds have no teacher; "
-                "try a lower learning_rate."
-            )
-    there = [place for place, epoch in enumerate(fitted.diverged_epoch) if epoch is None]
-    parameters = [parameter[there].cpu() for parameter in fitted.parameters]
-    return Teachers(sizes, parameters, [specs[place].lineage_key for place in there], lost)
+    teachers = [member for member in range(len(specs)) if fitted.error(member) is None]
+    for member in set(range(len(specs))) - set(teachers):
+        spec, epoch = specs[member], fitted.diverged_epoch[member]
+        reason = f"diverged in epoch {epoch}" if epoch is not None else "failed"
+        remedy = "try a lower learning_rate" if epoch is not None else "its row has the error"
+        lost[spec.lineage_key] = f"round {spec.student.round} {reason}, so that later rounds have no teacher; {remedy}."
+    parameters = [parameter[teachers].cpu() for parameter in fitted.parameters]
+    return Teachers(sizes, parameters, [specs[member].lineage_key for member in teachers], lost)
 
 
 def fit_students(
@@ -184,7 +184,12 @@ def largest_units(family: Family, smaller: tuple[int, ...], parameters: Paramete
 
 
 def _never(
-    steps: int, stack: Sequence[int], parameters: Parameters, masks: Masks | None, histograms: Histograms
+    steps: int,
+    stack: Sequence[int],
+    parameters: Parameters,
+    masks: Masks | None,
+    histograms: Histograms,
+    failed: Errors,
 ) -> Masks | None:
     """Nothing is pruned."""
     return masks

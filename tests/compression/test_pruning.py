@@ -106,7 +106,7 @@ def test_the_hook_prunes_each_member_at_its_own_times_and_keeps_zeros() -> None:
     for done in range(1, 13):
         for parameter in parameters:
             parameter += 0.01
-        masks = pruner(done, range(3), parameters, masks, histograms)
+        masks = pruner(done, range(3), parameters, masks, histograms, {})
         zeros.append([int(sum((parameters[i][m] == 0).sum() for i in (0, 2))) for m in range(3)])
     first = round(0.9 * 0.5 ** (1 / 12) * 800)
     assert zeros[2] == [0, 0, 0] and zeros[3] == zeros[6] == [0, first, 0]

@@ -20,7 +20,7 @@ from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.schema import CURVES, LAYERS, TRIALS
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training.memory import measure_need
-from mdlray.worker.run_pack import WorkerConfig, _measure_piece, run_pack
+from mdlray.worker.run_pack import WorkerConfig, run_networks, run_pack
 
 TINY = (18 * 18, 2, 3, 4, 3)
 
@@ -209,11 +209,11 @@ def test_memory_of_a_pack_can_be_measured() -> None:
     """The short runs that are measured on a GPU work for this family, too."""
     images, sizes = load_images(members()[0].data, 0, None), []
 
-    def peak(learners: list[TrialSpec], few: object) -> int:
-        sizes.append(len(learners))
-        result = _measure_piece(Pack("", tuple(learners)), learners, few, torch.device("cpu"), None)  # type: ignore[arg-type]
+    def peak(networks: list[TrialSpec], few: object) -> int:
+        sizes.append(len(networks))
+        result = run_networks(networks, networks, few, torch.device("cpu"), WorkerConfig())  # type: ignore[arg-type]
         assert {row["status"] for row in result.rows} == {"ok"}
-        return 100 * len(learners)
+        return 100 * len(networks)
 
     assert measure_need(members(), images, peak).bytes_per_member >= 100 and sizes == [2, 6]  # type: ignore[arg-type]
 

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from mdlray.results import load
 from mdlray.results.conversion import to_table
 from mdlray.results.derived.front import front_table
-from mdlray.results.schema import TRIALS, failed_row, spec_columns
-from mdlray.spec import TrialSpec, from_dict, replace_fields
+from mdlray.results.schema import OF_PACK, TRIALS, failed_row
+from mdlray.results.trial_columns import COLUMN_NAMES, TRIAL_COLUMNS, columns_of_part, trial_columns
+from mdlray.spec import ADDED_FIELDS, ModelSpec, TrialSpec, from_dict, replace_fields
 
 ASSET = Path(__file__).parents[1] / "assets" / "rows_v1.parquet"
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "compare_pruning"
 
 
 def test_columns_other_rooms_and_notebooks_rely_on_are_there():
@@ -31,7 +34,7 @@ def test_columns_other_rooms_and_notebooks_rely_on_are_there():
 def test_the_spec_column_is_the_trial(seed, ratio, levels):
     fields = {"compression.method": "obd", "compression.pruning_ratio": ratio, "seeds.data_order": seed}
     spec = replace_fields(TrialSpec(), fields | {"compression.quantization_levels": levels})
-    columns = spec_columns(spec)
+    columns = trial_columns(spec)
     parts = json.loads(columns["spec"])
     assert parts.pop("spec_version") >= 1
     assert from_dict(parts) == spec
@@ -39,7 +42,9 @@ def test_the_spec_column_is_the_trial(seed, ratio, levels):
 
 
 def test_a_failed_row_measures_nothing_and_fits_the_schema():
-    row = failed_row(TrialSpec(), sweep="s", error="broke", pack_id="p", num_members_in_pack=1)
+    row = failed_row(TrialSpec(), "broke")
+    assert all(row[name] is None for name in OF_PACK)
+    row |= {"sweep": "s", "pack_id": "p", "num_members_in_pack": 1, "device": "cpu", "wall_seconds": 0.5}
     table = to_table([row], TRIALS)
     assert (row["status"], row["error"]) == ("failed", "broke")
     assert {field.name for field in table.schema if row[field.name] is None} <= {
@@ -82,9 +87,39 @@ def test_older_rows_say_what_was_done_then(tmp_path, make_row):
 def test_levels_per_layer_are_one_text():
     fields = {"levels_per_layer": (4, 16), "rate_distortion": 1e-6, "remove_dead_units": True}
     spec = replace_fields(TrialSpec(), {f"compression.{name}": value for name, value in fields.items()})
-    columns = spec_columns(spec)
+    columns = trial_columns(spec)
     assert (columns["levels_per_layer"], columns["rate_distortion"], columns["remove_dead_units"]) == (
         "4-16",
         1e-6,
         True,
     )
+
+
+def test_the_columns_of_trials_are_those_of_committed_files_in_their_order():
+    """Both the oldest rows and a committed folder: names, types, nullability; younger columns are nullable."""
+    for path in (ASSET, REFERENCE / "trials.parquet"):
+        written = pq.read_schema(path)
+        assert [name for name in TRIALS.names if name in written.names] == written.names
+        assert all(TRIALS.field(name).equals(written.field(name)) for name in written.names)
+        assert all(field.nullable for field in TRIALS if field.name not in written.names)
+    younger = [name for name in TRIALS.names if name not in pq.read_schema(REFERENCE / "trials.parquet").names]
+    assert younger == ["sweep_version"]
+
+
+def test_every_field_of_a_trial_has_its_column_or_is_said_to_have_none():
+    paths = {f"{part.name}.{f.name}" for part in fields(TrialSpec) for f in fields(part.default_factory)}
+    assert set(COLUMN_NAMES) < paths
+    columns = [column for path in paths if (column := COLUMN_NAMES.get(path, path.partition(".")[2]))]
+    assert len(columns) == len(set(columns)) and set(columns) <= set(TRIAL_COLUMNS)
+    assert trial_columns(TrialSpec()).keys() == TRIAL_COLUMNS.keys()
+
+
+def test_a_new_field_has_a_nullable_column_of_its_type_without_another_line():
+    @dataclass(frozen=True, kw_only=True)
+    class WiderModel(ModelSpec):
+        width_factor: float = 1.0
+        widths: tuple[int, ...] = ()
+
+    columns = columns_of_part("model", WiderModel, ADDED_FIELDS["model"] | {"width_factor": 1.0, "widths": ()})
+    known = columns_of_part("model", ModelSpec, ADDED_FIELDS["model"])
+    assert columns == known | {"width_factor": ("width_factor", "f64?"), "widths": ("widths", "str?")}

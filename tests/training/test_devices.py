@@ -76,6 +76,6 @@ def test_who_leaves_goes_to_the_cpu_and_comes_back(optimizer: str) -> None:
         assert {tensor.device.type for _, tensors in state.left for tensor in tensors} == {"cpu"}
         stack = [*state.parameters, *(state.masks or []), *(m for moments in state.step.moments for m in moments)]
         whole = all_parameters(state)
-        pruner.finish([0, 3], whole)
+        pruner.finish([0, 3], whole, {})
         assert {(tensor.device.type, tensor.shape[0]) for tensor in stack} == {("cuda", 2)}
         assert {(tensor.device.type, tensor.shape[0]) for tensor in whole} == {("cuda", 4)}

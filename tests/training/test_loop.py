@@ -30,7 +30,7 @@ def spec(**changes: object) -> TrialSpec:
     return replace_fields(TrialSpec(), start | {key.replace("__", "."): value for key, value in changes.items()})
 
 
-def never(steps: int, stack: object, parameters: object, masks: None, histograms: object) -> None:
+def never(steps: int, stack: object, parameters: object, masks: None, histograms: object, failed: object) -> None:
     """The hook of a run without pruning."""
 
 

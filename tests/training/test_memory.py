@@ -11,7 +11,7 @@ from mdlray.data import Images, load_images
 from mdlray.planning import Pack
 from mdlray.spec import DataSpec, TrialSpec, replace_fields
 from mdlray.training.memory import SAFETY, Need, in_pieces, measure_need, members_that_fit, need_from_peaks
-from mdlray.worker.run_pack import WorkerConfig, _measure_piece, count_packs_on_gpu
+from mdlray.worker.run_pack import WorkerConfig, count_packs_on_gpu, run_networks
 
 GIB = 2**30
 
@@ -94,21 +94,21 @@ def test_one_that_does_not_fit_is_given_up_and_other_errors_pass() -> None:
 
 @pytest.mark.parametrize("batch_size", [64, 2000])
 def test_what_is_measured_goes_the_whole_way(batch_size: int) -> None:
-    """The short runs, on the CPU and with a made-up peak: every step is in them, for every kind of learner."""
+    """The short runs, on the CPU and with a made-up peak: every step is in them, for every kind of network."""
     changes = {"data.dataset": "mnist5k", "model.hidden_units": (8,), "training.batch_size": batch_size}
     obd = {"compression.method": "obd", "compression.pruning_ratio": 0.9, "training.dropout": 0.1}
-    learners = [replace_fields(TrialSpec(), changes), replace_fields(TrialSpec(), changes | obd)]
+    networks = [replace_fields(TrialSpec(), changes), replace_fields(TrialSpec(), changes | obd)]
     images = load_images(DataSpec(dataset="mnist5k"), 0, None)
     seen = []
 
     def peak(probes: Sequence[TrialSpec], few: Images) -> int:
-        result = _measure_piece(Pack("", tuple(probes)), probes, few, torch.device("cpu"), None)
+        result = run_networks(probes, probes, few, torch.device("cpu"), WorkerConfig())
         assert [row["status"] for row in result.rows] == ["ok"] * len(probes), [row["error"] for row in result.rows]
         assert {row["pruning_ratio"] for row in result.rows} == {0.0, 0.9}
         seen.append((len(probes), few.num_train))
         return 1000 + 10 * len(probes)
 
-    need = measure_need(learners, images, peak)
+    need = measure_need(networks, images, peak)
     assert seen == [(2, max(1000, batch_size)), (6, max(1000, batch_size))]
     assert need == Need(1000 + images.pixels_NP.nbytes, 10 + 24 * 5000)
 

@@ -81,7 +81,7 @@ def test_who_stops_is_who_is_worse_and_is_pruned_to_its_ratio_at_once() -> None:
     stopped = [m for m in range(8) if fitted.trained_epochs[m] == 4]
     assert stopped == [0, 3, 5, 7]
     others = [parameter[1].clone() for parameter in fitted.parameters]
-    pruner.finish(stopped, fitted.parameters)
+    pruner.finish(stopped, fitted.parameters, {})
     for m in range(8):
         zeros = sum(int((fitted.parameters[index][m] == 0).sum()) for index in (0, 2))
         assert zeros == round(0.8 * 400)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import mdlray
+from mdlray.compression.quantization import GRIDS
 from mdlray.compression.saliency import SALIENCIES, magnitude
 from mdlray.data import load_images
 from mdlray.models import Family, Parameters, get_family
@@ -204,6 +205,75 @@ def test_an_error_is_a_row_for_every_member(tmp_path: Path) -> None:
     assert to_table(result.rows, TRIALS).num_rows == 1
 
 
+def oops(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+    raise KeyError("oops")
+
+
+def test_a_method_that_raises_fails_its_own_members_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside it, magnitude and Optimal Brain Damage are as without it, to the bit; also from a checkpoint on."""
+    monkeypatch.setitem(SALIENCIES, "oops", oops)
+    pruned = {"compression__pruning_ratio": 0.9}
+    good = [spec(compression__method=method, **pruned) for method in ("magnitude", "obd")]
+    bad = [spec(compression__method="oops", seeds__initialization=seed, **pruned) for seed in (0, 1)]
+    blobs: list[bytes] = []
+    trials = (bad[0], good[0], good[1], bad[1])
+    result = run_pack(Pack("toy", trials), WorkerConfig(checkpoint_seconds=0.0), save=blobs.append)
+    rows = {row["trial_id"]: row for row in result.rows}
+    assert [rows[one.trial_id]["status"] for one in trials] == ["failed", "ok", "ok", "failed"]
+    assert all("KeyError: 'oops'" in rows[one.trial_id]["error"] for one in bad)
+    assert set(result.files) == {model_file(one.trial_id) for one in good}
+    # The same stack without the failure: magnitude in its place, and those two not asked for.
+    monkeypatch.setitem(SALIENCIES, "oops", magnitude)
+    whole = run_pack(Pack("toy", trials), WorkerConfig())
+    assert all(result.files[name] == whole.files[name] for name in result.files)
+    monkeypatch.setitem(SALIENCIES, "oops", oops)
+    again = run_pack(Pack("toy", trials), WorkerConfig(), checkpoint=blobs[3])
+    assert again.files == result.files and again.notes == []
+    assert sorted(row["status"] for row in again.rows) == ["failed", "failed", "ok", "ok"]
+
+
+def test_a_saliency_that_fails_for_one_network_fails_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def picky(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
+        # Members differ in their labels only, so this tells one from the other.
+        if (parameters[0].flatten(1).abs().amax(1) > limit).any():
+            raise ValueError("too large for me")
+        return magnitude(family, parameters, examples, num_examples)
+
+    monkeypatch.setitem(SALIENCIES, "picky", picky)
+    pruned = {"compression__method": "picky", "compression__pruning_ratio": 0.9}
+    limit = 5.0
+    trials = [spec(seeds__initialization=seed, **pruned) for seed in range(2)]
+    trials.append(spec(training__learning_rate=3.0, compression__first_pruning_epoch=2, **pruned))
+    rows = run_pack(Pack("toy", tuple(trials)), WorkerConfig()).rows
+    errors = {row["trial_id"]: row["error"] for row in rows}
+    assert errors[trials[0].trial_id] is errors[trials[1].trial_id] is None
+    assert errors[trials[2].trial_id] is not None
+
+
+def test_a_grid_that_raises_and_a_method_that_nobody_knows_fail_their_own_trials_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("no levels")
+
+    monkeypatch.setitem(GRIDS, "broken", broken)
+    trials = (spec(), spec(compression__quantization_grid="broken"), spec(compression__quantization_levels=4))
+    result = run_pack(Pack("toy", trials), WorkerConfig())
+    rows = {row["trial_id"]: row for row in result.rows}
+    assert [rows[one.trial_id]["status"] for one in trials] == ["ok", "failed", "ok"]
+    assert "no levels" in rows[trials[1].trial_id]["error"]
+    without = run_pack(Pack("toy", (trials[0], trials[2])), WorkerConfig())
+    assert without.files == result.files
+
+
+def test_where_everything_fails_every_row_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SALIENCIES, "oops", oops)
+    pruned = {"compression__method": "oops", "compression__pruning_ratio": 0.9}
+    trials = tuple(spec(seeds__initialization=seed, **pruned) for seed in range(3))
+    rows = run_pack(Pack("toy", trials), WorkerConfig()).rows
+    assert [row["status"] for row in rows] == ["failed"] * 3 and len({row["error"] for row in rows}) == 1
+
+
 HALVED = WorkerConfig(halving=Halving(rungs=(0.34, 0.67)))
 
 
@@ -296,7 +366,8 @@ def test_a_pack_that_runs_out_of_memory_is_trained_in_pieces(small_gpu: list[int
         again = run_pack(pack("small_gpu"), config, checkpoint=blob)
         for mine, before in zip(again.rows, pieces.rows, strict=True):
             assert {**mine, "wall_seconds": 0.0} == {**before, "wall_seconds": 0.0}
-        assert all(getattr(again, name) == getattr(pieces, name) for name in ("curves", "layers", "weights", "models"))
+        assert all(again.tables[name] == pieces.tables[name] for name in ("curves", "layers", "weights"))
+        assert again.files == pieces.files
 
 
 def test_a_network_that_does_not_fit_alone_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

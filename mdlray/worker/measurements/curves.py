@@ -1,0 +1,13 @@
+"""What was seen of the network epoch by epoch: rows of `curves`."""
+
+from mdlray.worker.measured import Measured, Measurement, Row
+
+
+def measure(measured: Measured) -> list[Row]:
+    """One row per epoch of its training."""
+    fitted, network = measured.stack.fitted, measured.network
+    num_epochs, num_train = fitted.trained_epochs[network], fitted.examples_per_epoch
+    return fitted.curves.rows(network, num_epochs, num_train, measured.images.num_validation)
+
+
+CURVES = Measurement(measure, table="curves")

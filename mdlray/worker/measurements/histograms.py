@@ -1,0 +1,16 @@
+"""How the weights lay around zero, around the last pruning step and when training ended: rows of `weights`."""
+
+from mdlray.training.histograms import histogram_rows
+from mdlray.worker.measured import Measured, Measurement, Row
+
+
+def measure(measured: Measured) -> list[Row]:
+    """One row per weight tensor and moment."""
+    fitted, network = measured.stack.fitted, measured.network
+    parameters = [parameter[network : network + 1] for parameter in fitted.parameters]
+    counted, epochs = [fitted.histograms[network]], [fitted.trained_epochs[network]]
+    (rows,) = histogram_rows(counted, parameters, epochs, measured.layer_names)
+    return rows
+
+
+HISTOGRAMS = Measurement(measure, table="weights")
