@@ -1,8 +1,8 @@
 """Tables into what people look at: figures, what the sweep's study says of them, and one page of HTML.
 
-figures/accuracy_vs_bytes.{png,svg}
-figures/accuracy_vs_weights.{png,svg}
-figures/accuracy_vs_edges_removed.{png,svg}
+figures/accuracy_vs_bytes.{png,svg}             where there is a measured network
+figures/accuracy_vs_weights.{png,svg}           likewise
+figures/accuracy_vs_edges_removed.{png,svg}     where something was removed from one
 figures/weights.{png,svg}                       where networks were pruned by magnitude with L1 and with L2
 figures/students.{png,svg}                      where there are students
 figures/...                                     files of the study (`mdlray.report.study`), where the sweep names one
@@ -14,13 +14,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from mdlray.report.figures import Picture, accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
+from mdlray.report.figures import accuracy_vs_bytes, accuracy_vs_edges_removed, accuracy_vs_weights
 from mdlray.report.joined import joined, joined_curves, joined_weights
-from mdlray.report.page import FAILED_COLUMNS, FRONT_COLUMNS, page, table
+from mdlray.report.page import FAILED_COLUMNS, FRONT_COLUMNS, page
 from mdlray.report.students import has_students, students
 from mdlray.report.study import Findings, Section, Study
+from mdlray.report.table import table
+from mdlray.report.weight_spread import COLUMNS as SPREAD_COLUMNS
+from mdlray.report.weight_spread import NOTE as SPREAD_NOTE
+from mdlray.report.weight_spread import weight_spreads
 from mdlray.report.weights import weight_pictures
-from mdlray.results import Store
+from mdlray.results import Store, load
 from mdlray.results.derived.front import front_table
 from mdlray.results.store import FIGURES, REPORT
 
@@ -46,19 +50,28 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = (), study: S
     trials, source = joined(folders)
     store, front = Store(folder), front_table(trials)
     findings = study.findings(trials) if study else Findings({}, [])
-    pictures = {
+    drawn = {
         "accuracy_vs_bytes": accuracy_vs_bytes(front),
         "accuracy_vs_weights": accuracy_vs_weights(front),
         "accuracy_vs_edges_removed": accuracy_vs_edges_removed(front, study),
     }
-    pictures |= weight_pictures(trials, joined_weights(folders, trials, source))
+    pictures = {name: picture for name, picture in drawn.items() if picture}
+    weights = joined_weights(folders, trials, source)
+    pictures |= weight_pictures(trials, weights)
     if has_students(trials):
         pictures["students"] = students(trials, joined_curves(folders, trials, source))
     files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}.svg": picture.svg for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}": content for name, content in findings.files.items()}
-    names = [Store(other).name for other in others]
-    files[REPORT] = _page(store, names, trials, front, findings.sections, pictures).encode()
+    summary = _summary(trials if not others else load(folder), trials, front, [Store(other).name for other in others])
+    sections = _sections(trials, front, weight_spreads(trials, weights), findings.sections)
+    files[REPORT] = page(
+        title=store.name,
+        question=_question(store),
+        summary=summary,
+        pictures={_CAPTIONS[name]: picture.png for name, picture in pictures.items()},
+        sections=sections,
+    ).encode()
     return store.write_report(files)
 
 
@@ -74,32 +87,40 @@ def _question(store: Store) -> str:
     return str(runs[-1]["question"]) if runs else ""
 
 
-def _page(
-    store: Store,
-    others: Sequence[str],
-    trials: pd.DataFrame,
-    front: pd.DataFrame,
-    of_study: Sequence[Section],
-    pictures: dict[str, Picture],
-) -> str:
-    failed = trials[trials["status"] == "failed"]
-    numbers = trials["status"].value_counts().reindex(["ok", "stopped", "failed"], fill_value=0)
+def _summary(own: pd.DataFrame, trials: pd.DataFrame, front: pd.DataFrame, others: Sequence[str]) -> str:
+    """How much there is: in the sweep's own folder, as its `front.parquet` has it, and with the rows of others."""
+    numbers = own["status"].value_counts().reindex(["ok", "stopped", "failed"], fill_value=0)
     counts = ", ".join(f"{count:,} {status}" for status, count in numbers.items() if count or status != "stopped")
-    best = front[front["on_front"]]
-    beside = f" With the rows of {', '.join(others)}." if others else ""
-    return page(
-        title=store.name,
-        question=_question(store),
-        summary=f"{len(trials):,} trials: {counts}; {len(front):,} settings, {len(best):,} of them on a front.{beside}",
-        pictures={_CAPTIONS[name]: picture.png for name, picture in pictures.items()},
-        sections=[
-            Section(
-                "Front",
-                "Settings that no other one of the same task beats in mean validation accuracy and mean bytes; "
-                "± is one standard deviation over seeds. Test accuracy is reported, and decides nothing.",
-                table(best, FRONT_COLUMNS),
-            ),
-            *of_study,
-            Section("Failed trials", "They are in no figure and no mean.", table(failed, FAILED_COLUMNS)),
-        ],
+    said = f"{len(own):,} trials: {counts}; {_num_settings(front_table(own) if others else front)}."
+    if others:
+        said += (
+            f" With the rows of {', '.join(others)}, which are drawn here and stand in the tables below, but not in "
+            f"this folder's front.parquet: {len(trials):,} trials; {_num_settings(front)}."
+        )
+    return said
+
+
+def _num_settings(front: pd.DataFrame) -> str:
+    return f"{len(front):,} settings, {int(front['on_front'].sum()):,} of them on a front"
+
+
+def _sections(
+    trials: pd.DataFrame, front: pd.DataFrame, spreads: pd.DataFrame, of_study: Sequence[Section]
+) -> list[Section]:
+    failed = trials[trials["status"] == "failed"]
+    note = (
+        "Settings that no other one of the same task beats in mean accuracy (validation; training where labels are "
+        "random) and mean bytes; ± is one standard deviation over seeds. Test accuracy is reported, and decides "
+        "nothing."
     )
+    num_same = int(front["same_training_as"].notna().sum())
+    if num_same:
+        note += (
+            f" Of all settings {num_same:,} remove nothing and are the same training as another one under the name of "
+            "another method (`same_training_as` in front.parquet): they count once."
+        )
+    sections = [Section("Front", note, table(front[front["on_front"]], FRONT_COLUMNS))]
+    if len(spreads):
+        sections.append(Section("Weights around zero: L1 beside L2", SPREAD_NOTE, table(spreads, SPREAD_COLUMNS)))
+    failed_note = "They are in no figure and no mean."
+    return [*sections, *of_study, Section("Failed trials", failed_note, table(failed, FAILED_COLUMNS))]

@@ -8,14 +8,14 @@ A point is a cell (mean over its seeds, bars of one standard deviation), a line 
 ratio only. Over bytes and weights, a panel is a task, and a series a way of pruning a network or a family of networks;
 where a series has too many settings for lines (convolutions, widths, a search), its line is its front, and the other
 cells are pale. Over edges, a panel is a task and an architecture that something was removed from. Ringed cells are on
-the front of their task (in bytes, so not among weights). Behind, dashed and pale: the printed accuracies of the
-sweep's study with their standard deviation; they have no bytes, so they stand over edges removed only. Students are in
-none (`mdlray.report.students`).
+the front of their task (in bytes, so not among weights); the ring of a cell with one repetition is dotted
+(`mdlray.report.legend`). Behind, dashed and pale: the printed accuracies of the sweep's study with their standard
+deviation; they have no bytes, so they stand over edges removed only. Students are in none (`mdlray.report.students`).
 
 Drawn on matplotlib's figures and Agg canvas directly: no window, no global state.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -24,12 +24,11 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_axis
-from mdlray.report.series import METHOD_STYLES, method_label, series_labels
+from mdlray.report.legend import RINGS, draw_legend, ring
+from mdlray.report.series import METHOD_STYLES, method_label, pale, series_labels
 from mdlray.report.series import lines as lines_of
 from mdlray.report.series import styles as styles_of
 from mdlray.report.study import PrintedCurve, Study
@@ -65,15 +64,15 @@ class Picture:
     svg: bytes
 
 
-def accuracy_vs_bytes(front: pd.DataFrame) -> Picture:
-    """Accuracy over compressed bytes (logarithmic), from a table of `front_table`."""
+def accuracy_vs_bytes(front: pd.DataFrame) -> Picture | None:
+    """Accuracy over compressed bytes (logarithmic), from a table of `front_table`; None without a cell."""
     cells = _measured(front)
     cells = cells.assign(label=series_labels(cells), x=cells["compressed_bytes_mean"].astype("float64"))
     return _draw(cells, TASK, "Accuracy and compressed size", "compressed size (bytes)", _size_axis, edges=False)
 
 
-def accuracy_vs_weights(front: pd.DataFrame) -> Picture:
-    """Accuracy over the number of weights that are not zero, or of buckets: ."""
+def accuracy_vs_weights(front: pd.DataFrame) -> Picture | None:
+    """Accuracy over the number of weights that are not zero, or of buckets; None without a cell."""
     cells = _measured(front)
     # A network without any weight stands at one: the axis has no place for none.
     cells = cells.assign(label=series_labels(cells), x=cells["num_nonzero_mean"].astype("float64").clip(lower=1))
@@ -83,8 +82,11 @@ def accuracy_vs_weights(front: pd.DataFrame) -> Picture:
     )
 
 
-def accuracy_vs_edges_removed(front: pd.DataFrame, study: Study | None = None) -> Picture:
-    """Accuracy over edges removed (as log of what remains), and behind it the printed curves of the study."""
+def accuracy_vs_edges_removed(front: pd.DataFrame, study: Study | None = None) -> Picture | None:
+    """Accuracy over edges removed (as log of what remains), and behind it the printed curves of the study.
+
+    None without a cell of a network that something was removed from.
+    """
     cells = _measured(front)
     # A width that nothing was ever removed from would be a panel with a single point.
     cells = cells[cells["architecture"].isin(cells["architecture"][cells["method"] != "none"])]
@@ -115,20 +117,20 @@ def _draw(
     *,
     edges: bool,
     study: Study | None = None,
-) -> Picture:
-    panels = list(cells.groupby(panel)) if len(cells) else []
+) -> Picture | None:
+    if cells.empty:
+        return None
+    panels = list(cells.groupby(panel))
     styles = styles_of(cells["label"])
     with matplotlib.rc_context(LOOK):
-        num_columns = max(1, min(4, len(panels), cells["dataset"].nunique()))
-        num_rows = max(1, -(-len(panels) // num_columns))
+        num_columns = min(4, len(panels), cells["dataset"].nunique())
+        num_rows = -(-len(panels) // num_columns)
         # Few panels have room, and need it: all families of a task may be in one.
         wide, high = (6.8, 4.4) if num_columns == 1 and not edges else (3.1, 2.6)
         width, height = max(wide * num_columns + 0.4, 5.6), high * num_rows + 1.1
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=12, fontweight="bold")
-        if not panels:
-            figure.text(0.5, 0.5, "nothing to draw here yet", ha="center", va="center", color="#777777")
         drawn: set[str] = set()
         for number, (_, group) in enumerate(panels):
             axes = figure.add_subplot(num_rows, num_columns, number + 1)
@@ -144,7 +146,7 @@ def _draw(
                 axes.set_ylabel({"train": "training accuracy (%)", "test": "test accuracy (%)"}[_shown(group)])
             if number >= len(panels) - num_columns:
                 axes.set_xlabel(x_label)
-        _draw_legend(figure, cells, styles, drawn, study.reference if study else "")
+        draw_legend(figure, cells, styles, drawn, study.reference if study else "")
         return picture_of(figure)
 
 
@@ -172,8 +174,9 @@ def _draw_cells(
         bars: dict[str, Any] = {"ecolor": color, "elinewidth": 1.0, "capsize": 2, "linestyle": "none", "zorder": 4}
         axes.errorbar(series["x"], series["y"], yerr=series["spread"], **bars)
         axes.scatter(series["x"], series["y"], s=16, color=color, marker=marker, linewidths=0, zorder=5)
-    chosen = cells[cells["on_front"]]
-    axes.scatter(chosen["x"], chosen["y"], s=62, facecolors="none", edgecolors="#222222", linewidths=0.9, zorder=6)
+    for number, (dashes, _) in RINGS.items():
+        ringed = cells[cells["on_front"] & (cells["num_trials"].clip(upper=2) == number)]
+        axes.scatter(ringed["x"], ringed["y"], s=62, zorder=6, **ring(dashes))
 
 
 def _shown(group: pd.DataFrame) -> str:
@@ -192,28 +195,6 @@ def _draw_printed(axes: Axes, curves: Sequence[PrintedCurve], styles: Mapping[st
     return {curve.label for curve in curves}
 
 
-def _draw_legend(
-    figure: Figure,
-    cells: pd.DataFrame,
-    styles: Mapping[str, tuple[str, str]],
-    printed: Iterable[str],
-    reference: str,
-) -> None:
-    names = {"none": "none (not pruned)"}
-    entries = [Line2D([], [], color=c, marker=m, markersize=5, label=names.get(k, k)) for k, (c, m) in styles.items()]
-    for label in sorted(printed, key=list(METHOD_STYLES).index):
-        color = pale(METHOD_STYLES[label][0])
-        entries.append(Line2D([], [], color=color, linestyle=(0, (4, 2)), label=f"{label}, {reference}"))
-    if cells["on_front"].any():
-        ring = Line2D([], [], marker="o", markersize=8, markerfacecolor="none", color="#222222", linestyle="none")
-        ring.set_label("on the front")
-        entries.append(ring)
-    if entries:
-        num_lines = -(-len(entries) // int(figure.get_figwidth() / 1.85))
-        num_columns = -(-len(entries) // num_lines)
-        figure.legend(handles=entries, loc="outside lower center", ncols=num_columns, frameon=False, fontsize=8.5)
-
-
 def panel_title(cell: "pd.Series[Any]", *, many_splits: bool, network: bool) -> str:
     """The task of this cell as a title of a line or two, with its network or without."""
     lines = [", ".join([cell["dataset"], cell["architecture"]] if network else [cell["dataset"]]).replace("_", " ")]
@@ -225,12 +206,6 @@ def panel_title(cell: "pd.Series[Any]", *, many_splits: bool, network: bool) -> 
     ]
     lines += [", ".join(filter(None, remarks))] if any(remarks) else []
     return "\n".join(lines)
-
-
-def pale(color: str) -> tuple[float, float, float]:
-    """The color mixed with white."""
-    red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
-    return red, green, blue
 
 
 def picture_of(figure: Figure) -> Picture:

@@ -88,6 +88,12 @@ def styles(labels: Iterable[str]) -> dict[str, tuple[str, str]]:
     return known | {label: _FURTHER_STYLES[n % len(_FURTHER_STYLES)] for n, label in enumerate(others)}
 
 
+def pale(color: str) -> tuple[float, float, float]:
+    """The color mixed with white."""
+    red, green, blue = (0.5 * part + 0.5 * 0.72 for part in to_rgb(color))
+    return red, green, blue
+
+
 def _paler(color: str, steps: int) -> str:
     share = 0.6 ** min(steps, 3)
     red, green, blue = (share * part + 1 - share for part in to_rgb(color))

@@ -11,14 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mdlray.report.table import Table
+
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, a note, and the HTML of `mdlray.report.page.table`."""
+    """A part of the page: a heading, a note, and a table."""
 
     heading: str
     note: str
-    content: str
+    content: Table
+    folded: bool = False
+    """Whether the table is shown on demand only."""
+    fine_print: str = ""
+    """What a reader of a folded table should know besides."""
 
 
 @dataclass(frozen=True)

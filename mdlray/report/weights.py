@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mdlray.report.figures import LOOK, PANEL, Picture, pale, panel_title, picture_of
-from mdlray.report.series import METHOD_STYLES, method_label
+from mdlray.report.figures import LOOK, PANEL, Picture, panel_title, picture_of
+from mdlray.report.series import METHOD_STYLES, method_label, pale
 
 RATIO = 0.96
 """Of the printed figure; what is nearest to it is drawn."""

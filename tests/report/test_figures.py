@@ -38,7 +38,7 @@ def test_one_panel_per_task_and_architecture_that_has_rows(draw, make_row, as_tr
     assert min(size_in_pixels(picture.png)) > 500
 
 
-def test_nothing_one_point_and_extremes_can_be_drawn(draw, make_row, as_trials):
+def test_one_point_and_extremes_can_be_drawn_and_of_nothing_there_is_no_figure(draw, make_row, as_trials):
     removed_all = {"compression.pruning_ratio": 1.0}
     dense = {"compression.pruning_ratio": 0.0, "compression.method": "none"}
     for rows in (
@@ -48,8 +48,10 @@ def test_nothing_one_point_and_extremes_can_be_drawn(draw, make_row, as_trials):
         [make_row(removed_all, test_accuracy=0.1, compressed_bytes=9), make_row(dense, compressed_bytes=10**9)],
     ):
         picture = draw(front_table(as_trials(rows)))
-        assert num_panels(picture.svg) == int(rows[0]["test_accuracy"] is not None)
-        assert size_in_pixels(picture.png)
+        if rows[0]["test_accuracy"] is None:
+            assert picture is None
+        else:
+            assert num_panels(picture.svg) == 1 and size_in_pixels(picture.png)
 
 
 def test_the_same_rows_give_the_same_files_and_leave_no_setting_behind(draw, make_row, as_trials):
@@ -104,4 +106,25 @@ def test_students_are_not_drawn_among_the_pruned(draw, make_row, as_trials):
         draw(front_table(as_trials([*rows, make_row(student, test_accuracy=0.2)]))).svg
         == draw(front_table(as_trials(rows))).svg
     )
-    assert num_panels(draw(front_table(as_trials([make_row(student)]))).svg) == 0
+    assert draw(front_table(as_trials([make_row(student)]))) is None
+
+
+def test_a_ring_is_dotted_where_the_front_rests_on_one_seed(make_row, as_trials):
+    """Rings have no fill and the radius of no marker; the legend has one more of each kind."""
+
+    def legend(rows):
+        picture = accuracy_vs_bytes(front_table(as_trials(rows)))
+        words, dotted = comments(picture), picture.svg.decode().count("stroke-dasharray")
+        return "on the front" in words, "on the front, one seed" in words, dotted
+
+    def comments(picture):
+        # Letters are drawn as shapes; matplotlib leaves the words in comments.
+        return [part.partition(" -->")[0] for part in picture.svg.decode().split("<!-- ")[1:]]
+
+    one = [make_row({"compression.pruning_ratio": 0.5}, compressed_bytes=5000, validation_accuracy=0.95)]
+    many = [make_row({"seeds.initialization": seed}) for seed in range(2)]
+    assert legend(many) == (True, False, 0)
+    assert legend(one)[:2] == (False, True) and legend(one)[2] > 0
+    assert legend(one + many)[:2] == (True, True)
+    # Of the same cell, the second repetition makes the ring whole.
+    assert legend(one + [make_row({"compression.pruning_ratio": 0.5, "seeds.initialization": 1})])[:2] == (True, False)

@@ -73,7 +73,7 @@ def test_the_page_shows_the_printed_tables_and_claims_that_have_rows_here(tmp_pa
         Store(tmp_path / folder).write_pack("p0", PackResult({"trials": list(rows)}))
         write_report(tmp_path / folder)
         assert (tmp_path / folder / "figures" / "paper_tables.md").read_text().count("\n## Table ") == 6
-        found = re.findall("<h2>(.*?)</h2>", (tmp_path / folder / "report.html").read_text())
+        found = re.findall("<h2 id=.*?>(.*?)</h2>", (tmp_path / folder / "report.html").read_text())
         return [heading for heading in found if not heading.startswith("Accuracy")]
 
     assert headings("none", make_row({"data.dataset": "mnist5k"})) == ["Front", "Failed trials"]
@@ -97,7 +97,9 @@ def test_thin_tables_get_all_files_too(tmp_path, make_row, case):
         "unknown data set": make_row({"data.dataset": "never_heard_of"}),
     }[case]
     Store(tmp_path).write_pack("p0", PackResult({"trials": [row]}))
-    assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == NAMES | OF_STUDY
+    drawn = {"report.html"} if case == "only failed" else NAMES  # no figure of nothing
+    assert {path.relative_to(tmp_path).as_posix() for path in write_report(tmp_path)} == drawn | OF_STUDY
+    assert ("<img" in (tmp_path / "report.html").read_text()) == (case != "only failed")
     read = pd.read_parquet(tmp_path / "figures" / "published_comparison.parquet")
     assert len(read) == (case == "one row")
 
@@ -129,7 +131,8 @@ def test_rows_of_other_folders_take_part_and_their_folders_stay_as_they_are(tmp_
     assert (done.returncode, done.stderr) == (0, "")
     assert pd.read_parquet(tmp_path / "a" / "figures" / "published_comparison.parquet")["num_trials"].tolist() == [3]
     html = (tmp_path / "a" / "report.html").read_text()
-    assert "3 trials: 3 ok, 0 failed" in html and "With the rows of b." in html
+    assert "2 trials: 2 ok, 0 failed; 1 settings, 1 of them on a front. With the rows of b, " in html
+    assert "front.parquet: 3 trials; 1 settings, 1 of them on a front." in html
     assert not (tmp_path / "b" / "figures").exists() and not (tmp_path / "b" / "report.html").exists()
     missing = command(str(tmp_path / "a"), "--with", str(tmp_path / "nothing"))
     assert missing.returncode == 2 and "there are no results in" in missing.stderr

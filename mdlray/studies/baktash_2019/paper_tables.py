@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mdlray.report.page import Column
+from mdlray.report.table import Column
 from mdlray.studies.baktash_2019 import paper_claim_texts
 from mdlray.studies.baktash_2019.claims import CLAIMS, SPLIT
 from mdlray.studies.baktash_2019.published import METHOD_NAMES, PRINTED_RUNS, published_accuracy
@@ -27,7 +27,8 @@ _WORDS = ("data set", "network", "asked", "at equal", "verdict", "printed verdic
 
 NOTE = (
     "Test accuracy in percent, mean ± standard deviation over seeds (by n - 1; print does not say by what): here "
-    f"(decoded from the compressed file; n where it is not {PRINTED_RUNS}) / printed (not quantized). A dash: no rows."
+    f"(decoded from the compressed file; n where it is not {PRINTED_RUNS}) / printed (not quantized). A dash: no rows. "
+    "At 0 % removed, Optimal Brain Damage and Mag-L2 with one penalty are one training under two names."
 )
 CLAIMS_NOTE = (
     "Welch's two-sided t-test on test accuracies, p after Holm over all cells of the claim, at 5 %; beside it the "

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
-from mdlray.report.page import Column, known, percent, table
 from mdlray.report.study import Findings, PrintedCurve, Section, Study
+from mdlray.report.table import Column, known, percent, table
 from mdlray.results.parquet import parquet_bytes
 from mdlray.studies.baktash_2019 import paper_claim_texts, paper_tables
 from mdlray.studies.baktash_2019.claims import judge
@@ -84,18 +84,22 @@ def _sections(comparison: pd.DataFrame, claims: pd.DataFrame, of_paper: pd.DataF
             f"{len(comparison)} printed cells for which there are rows are reached. Where several settings answer "
             "one cell, mean validation accuracy has chosen. The printed networks are not quantized."
         )
-        sections.append(Section("Beside Baktash et al. 2019", note, table(comparison, COMPARISON_COLUMNS)))
+        content = table(comparison, COMPARISON_COLUMNS)
+        sections.append(Section("Beside Baktash et al. 2019", note, content, folded=True))
     for heading, texts in paper_tables.paper_tables(comparison, with_rows_only=True):
-        sections.append(Section(heading, paper_tables.NOTE, table(texts, paper_tables.as_columns(texts))))
+        sections.append(_folded(heading, "", texts, paper_tables.NOTE))
     for heading, says, texts in paper_claim_texts.paper_claim_lines(of_paper):
         if len(texts):
-            note = f"{says} {paper_claim_texts.NOTE}"
-            sections.append(Section(heading, note, table(texts, paper_tables.as_columns(texts))))
+            sections.append(_folded(heading, says, texts, paper_claim_texts.NOTE))
     tested = set(claims.loc[claims["verdict"] != "not tested", "claim"])
     for heading, says, texts in paper_tables.verdict_lines(claims[claims["claim"].isin(tested)]):
-        note = f"{says} {paper_tables.CLAIMS_NOTE}"
-        sections.append(Section(heading, note, table(texts, paper_tables.as_columns(texts))))
+        sections.append(_folded(heading, says, texts, paper_tables.CLAIMS_NOTE))
     return sections
+
+
+def _folded(heading: str, note: str, texts: pd.DataFrame, fine_print: str) -> Section:
+    content = table(texts, paper_tables.as_columns(texts))
+    return Section(heading, note, content, folded=True, fine_print=fine_print)
 
 
 BAKTASH_2019 = Study("baktash_2019", "Baktash et al. 2019", findings, printed_curves)
