@@ -31,7 +31,7 @@ from mdlray.driver.cpus import usable_cpus
 from mdlray.driver.output import Output
 from mdlray.driver.run import Machines, NothingWorksError, run_missing
 from mdlray.driver.summary import failure_lines, front_tables, plan_summary, search_summary
-from mdlray.driver.work_queue import SearchRequest, SweepRequest, open_search, settle
+from mdlray.driver.work_queue import SearchRequest, SweepRequest, answered, open_search, settle
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
 from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_listed_sweep, note_on, read_sweep
 from mdlray.results import Store
@@ -224,7 +224,7 @@ def is_missing(request: SweepRequest) -> bool:
     """Whether there is a trial to run; a search that lacks its journal's end only asks itself."""
     if request.search:
         return open_search(request).num_left > 0
-    status = request.store.status_by_trial()
+    status = answered(request)
     return bool(
         missing_trials(request.trials, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
     )
@@ -296,7 +296,7 @@ def show_plan(request: SweepRequest, machines: Machines) -> int:
         lines = search_summary(request.store.folder, search, done, gpus)
     else:
         trials = request.trials
-        status = request.store.status_by_trial()
+        status = answered(request)
         num_parallel = gpus or machines.cpus or usable_cpus()
         packs = plan_grid(request.sweep, request.trials, on_gpu=bool(gpus), num_parallel=num_parallel)
         left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)

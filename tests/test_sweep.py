@@ -262,6 +262,26 @@ def test_failed_rows_are_listed_and_retried_on_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_method_that_was_mended_runs_again_without_being_asked(tmp_path: Path) -> None:
+    """Beside it, magnitude is not harmed by the failure, and not run again."""
+    text = (ASSETS / "tiny_sweep.py").read_text().replace('name="tiny_sweep"', 'name="own"')
+    text = text.replace("vary_seeds(6)", 'vary("compression.method", "magnitude", "own")')
+    broken = "from mdlray.compression.saliency import SALIENCIES, magnitude\n\n\ndef own(*arguments):\n"
+    sweep = tmp_path / "own.py"
+    sweep.write_text(f'{text}\n{broken}    raise KeyError("oops")\n\n\nSALIENCIES["own"] = own\n')
+    output = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 1 and "2 of 4 trials failed" in output and "KeyError: 'oops'" in output, output
+    again = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 1 and "all 4 trials are done" in again, again
+    sweep.write_text(f'{text}\n{broken}    return magnitude(*arguments)\n\n\nSALIENCIES["own"] = own\n')
+    mended = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
+    assert process.returncode == 0 and "2 trials in" in mended, mended
+    rows = mdlray.load(tmp_path / "results" / "own")
+    assert (rows["status"] == "ok").all() and rows.groupby("method")["sweep_version"].nunique().eq(1).all()
+    assert rows["sweep_version"].nunique() == 2
+
+
+@pytest.mark.slow
 def test_a_method_in_the_sweeps_own_file_runs_in_the_workers(tmp_path: Path) -> None:
     """The README's recipe, word for word, in a sweep of a user's own."""
     recipe = (ASSETS.parent.parent / "README.md").read_text().split("**pruning method**")[1].split("```")[1]

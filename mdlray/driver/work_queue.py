@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, training_effort
-from mdlray.planning.definitions import Definitions
+from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.results import Store
 from mdlray.spec import TrialSpec, replace_fields
 
@@ -63,9 +65,29 @@ class WorkQueue:
     """Of all trials, in the unit of `mdlray.planning.training_effort`; None for a search."""
 
 
+def answered(request: SweepRequest) -> dict[str, str]:
+    """Trial id → status of the rows that answer for their trials.
+
+    A failed row that was made with another version of the sweep's file does not: the edit may have mended it. One
+    without a version is older than versions are, and does.
+    """
+    status = request.store.status_by_trial()
+    if "failed" in status.values():
+        for trial_id in _failed_elsewhere(request.store.read_trials(), sweep_version(request.definitions)):
+            del status[trial_id]
+    return status
+
+
+def _failed_elsewhere(trials: pd.DataFrame, version: str | None) -> list[str]:
+    """Trials that failed with another version of the sweep's file."""
+    made_with = trials["sweep_version"]
+    is_other = made_with.notna() & (made_with != version)
+    return list(trials.loc[(trials["status"] == "failed") & is_other, "trial_id"])
+
+
 def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
     """The packs of a grid that have no rows."""
-    status = request.store.status_by_trial()
+    status = answered(request)
     packs = plan_grid(request.sweep, request.trials, on_gpu=resources.on_gpu, num_parallel=resources.num_parallel)
     left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
     trials = [spec for pack in left for spec in pack.members]
@@ -117,7 +139,11 @@ def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
     how, store = request.search, request.store
     assert how is not None
     columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
-    rows: list[Any] = store.read_trials()[columns].to_dict("records") if store.has_results() else []
+    rows: list[Any] = []
+    if store.has_results():
+        trials = store.read_trials()
+        failed_elsewhere = _failed_elsewhere(trials, sweep_version(request.definitions))
+        rows = trials.loc[~trials["trial_id"].isin(failed_elsewhere), columns].to_dict("records")
     if not request.sweep.halving:
         rows = [row for row in rows if row["status"] != "stopped"]
     return Search(

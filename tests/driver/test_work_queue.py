@@ -5,8 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from mdlray.dispatch import Resources
-from mdlray.driver.work_queue import SearchRequest, SweepRequest, grid_queue, open_search, search_queue, settle
+from mdlray.driver.work_queue import (
+    SearchRequest,
+    SweepRequest,
+    answered,
+    grid_queue,
+    open_search,
+    search_queue,
+    settle,
+)
 from mdlray.planning import Halving, Pack, Sweep, expand, vary
+from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.planning.space import usual_space
 from mdlray.results import Store
 from mdlray.results.pack_result import PackResult, failed_pack
@@ -34,18 +43,43 @@ def asked_for(sweep: Sweep, folder: Path, num_trials: int | None = None, **chang
     search = None if sweep.grids else SearchRequest("random", 3, num_trials, {}, None, "v1")
     return replace(
         SweepRequest(
-            sweep, expand(sweep), search, Store(folder), folder, None, "", False, "python -m mdlray.sweep toy"
+            sweep,
+            expand(sweep),
+            search,
+            Store(folder),
+            folder,
+            None,
+            Definitions(),
+            False,
+            "python -m mdlray.sweep toy",
         ),
         **changes,
     )
 
 
-def store_rows(store: Store, pack: Pack, status: str = "ok") -> list[dict[str, Any]]:
+def store_rows(store: Store, pack: Pack, status: str = "ok", version: str | None = None) -> list[dict[str, Any]]:
     """What a pack brings, as if it had been trained."""
     measured = {"status": status, "error": None, "validation_accuracy": 0.9, "compressed_bytes": 1000}
-    rows = [row | (measured if status != "failed" else {}) for row in failed_pack(pack, "made to fail").rows]
+    rows = [row | (measured if status != "failed" else {}) for row in failed_pack(pack, "made to fail", version).rows]
     store.write_pack(pack.pack_id, PackResult({"trials": rows}))
     return rows
+
+
+def test_what_failed_with_another_version_of_the_sweeps_file_is_left_to_do(tmp_path: Path) -> None:
+    """Rows of this version, and those of programs that noted none, stay done; so does an ok row of any version."""
+    mine = Definitions("/sweep.py", b"SWEEP = 1")
+    request = asked_for(GRID, tmp_path, definitions=mine)
+    packs = [Pack("toy", tuple(request.trials[first : first + 3])) for first in range(0, 12, 3)]
+    for pack, version in zip(packs, ("0" * 16, sweep_version(mine), None), strict=False):
+        store_rows(request.store, pack, "failed", version)
+    store_rows(request.store, packs[3], "ok", "0" * 16)
+    left = grid_queue(request, TWO_CPUS)
+    assert {spec for pack in left.more() or () for spec in pack.members} == set(packs[0].members)
+    assert answered(replace(request, definitions=Definitions("/sweep.py", b"SWEEP = 2"))).keys() == {
+        spec.trial_id for pack in packs[2:] for spec in pack.members
+    }
+    searching = asked_for(SEARCH, tmp_path, definitions=mine)
+    assert open_search(searching).rows.keys() == {spec.trial_id for pack in packs[1:] for spec in pack.members}
 
 
 def test_a_grid_is_given_out_once_and_whole(tmp_path: Path) -> None:
