@@ -101,7 +101,9 @@ def _summary(own: pd.DataFrame, trials: pd.DataFrame, front: pd.DataFrame, other
 
 
 def _num_settings(front: pd.DataFrame) -> str:
-    return f"{len(front):,} settings, {int(front['on_front'].sum()):,} of them on a front"
+    return (
+        f"{len(front):,} setting{'' if len(front) == 1 else 's'}, {int(front['on_front'].sum()):,} of them on a front"
+    )
 
 
 def _sections(

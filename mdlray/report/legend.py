@@ -9,10 +9,8 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.path import Path
 
 from mdlray.report.series import METHOD_STYLES, pale
 
@@ -42,7 +40,8 @@ def draw_legend(
     ringed = cells.loc[cells["on_front"], "num_trials"].clip(upper=2)
     for number, (dashes, label) in RINGS.items():
         if (ringed == number).any():
-            entries.append(PathCollection([Path.circle(radius=0.5)], sizes=[62], label=label, **ring(dashes)))
+            # A scatter on axes that nobody sees: a line's marker cannot be dotted, and without axes nothing is drawn.
+            entries.append(Figure().add_subplot().scatter([0], [0], s=62, label=label, **ring(dashes)))
     if entries:
         num_lines = -(-len(entries) // int(figure.get_figwidth() / 1.85))
         num_columns = -(-len(entries) // num_lines)

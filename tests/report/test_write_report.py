@@ -132,8 +132,8 @@ def test_rows_of_other_folders_take_part_and_their_folders_stay_as_they_are(tmp_
     assert (done.returncode, done.stderr) == (0, "")
     assert pd.read_parquet(tmp_path / "a" / "figures" / "published_comparison.parquet")["num_trials"].tolist() == [3]
     html = (tmp_path / "a" / "report.html").read_text()
-    assert "2 trials: 2 ok, 0 failed; 1 settings, 1 of them on a front. With the rows of b, " in html
-    assert "front.parquet: 3 trials; 1 settings, 1 of them on a front." in html
+    assert "2 trials: 2 ok, 0 failed; 1 setting, 1 of them on a front. With the rows of b, " in html
+    assert "front.parquet: 3 trials; 1 setting, 1 of them on a front." in html
     assert not (tmp_path / "b" / "figures").exists() and not (tmp_path / "b" / "report.html").exists()
     missing = command(str(tmp_path / "a"), "--with", str(tmp_path / "nothing"))
     assert missing.returncode == 2 and "there are no results in" in missing.stderr
