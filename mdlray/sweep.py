@@ -30,7 +30,7 @@ from rich.console import Console
 from mdlray.driver.cpus import usable_cpus
 from mdlray.driver.output import Output
 from mdlray.driver.run import Machines, NothingWorksError, run_missing
-from mdlray.driver.summary import failure_lines, front_tables, plan_summary, search_summary
+from mdlray.driver.summary import failure_lines, front_tables, plan_summary, print_notes, search_summary
 from mdlray.driver.work_queue import SearchRequest, SweepRequest, answered, open_search, settle
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
 from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_listed_sweep, note_on, read_sweep
@@ -119,7 +119,7 @@ def prepare(
     """The sweep's trials, or its search, and where the rows go; ValueError for anything that does not fit."""
     path = find_sweep(name)
     if note := note_on(path):
-        console.print(f"note: {note}", soft_wrap=True)
+        print_notes(console, [note])
     sweep, definitions = read_sweep(path)
     folder = sweep.name
     if quick:
@@ -223,7 +223,9 @@ def nothing_to_run(request: SweepRequest) -> str:
 def is_missing(request: SweepRequest) -> bool:
     """Whether there is a trial to run; a search that lacks its journal's end only asks itself."""
     if request.search:
-        return open_search(request).num_left > 0
+        search = open_search(request)
+        print_notes(console, search.notes)
+        return search.num_left > 0
     status = answered(request)
     return bool(
         missing_trials(request.trials, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
@@ -292,6 +294,7 @@ def show_plan(request: SweepRequest, machines: Machines) -> int:
     done = request.store.read_trials() if request.store.has_results() else None
     if request.search:
         search = open_search(request)
+        print_notes(console, search.notes)
         trials = search.samples()
         lines = search_summary(request.store.folder, search, done, gpus)
     else:

@@ -13,21 +13,23 @@ none is ever left RUNNING. It is a list of lines in memory (`journal_bytes`), an
 References: Ozaki et al. 2022 (multi-objective TPE), Deb et al. 2002 (NSGA-II), Ginsbourger et al. 2010 (constant liar).
 """
 
+import functools
 import hashlib
 import json
 import math
+import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from mdlray.driver.journal import Journal
 from mdlray.planning import Pack, Sweep, missing_packs, plan_packs, space_of
 from mdlray.planning.space import Fields
 from mdlray.spec import TrialSpec, replace_fields
@@ -44,6 +46,9 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 METRICS = ["validation_accuracy", "log10_bytes"]
+
+PROBES = 200
+"""Random trials that show which parameters a space has."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -110,11 +115,15 @@ class Search:
         self.settle = settle
         self.networks_per_pack = networks_per_pack
         self.rows = {row["trial_id"]: row for row in rows}
+        self.notes: list[str] = []
+        """What a user should know about the journal."""
+        self.journal_damage = ""
+        """Why the journal that the results folder has is not used; whoever opens the search says so here."""
         self.journal = Journal(journal or b"")
         merged = [{**fields, **(changes or {})} for fields in self.space.strata]
         strata = list({json.dumps(fields, sort_keys=True): fields for fields in merged}.values())
         self.num_trials = num_trials or self.space.num_trials
-        storage = JournalStorage(self.journal)
+        storage = self.journal.as_storage()
         self.strata = [
             self._stratum(fields, _share(self.num_trials, index, len(strata)), version, storage)
             for index, fields in enumerate(strata)
@@ -148,7 +157,7 @@ class Search:
     def trial_ids(self) -> set[str]:
         """The trials of the journal."""
         trials = [trial for stratum in self.strata for trial in stratum.told.get_trials(deepcopy=False)]
-        return {trial.user_attrs["trial_id"] for trial in trials}
+        return {trial.user_attrs["trial_id"] for trial in trials if "trial_id" in trial.user_attrs}
 
     def journal_bytes(self) -> bytes:
         """The studies as an Optuna journal file."""
@@ -158,13 +167,20 @@ class Search:
         data = [str(value) for value in fields.values()]
         name = " ".join([self.sweep.name, self.sampler, f"seed={self.seed}", *data, version]).strip()
         told = optuna.create_study(study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True)
-        if not told.trials:
+        trials = told.get_trials(deepcopy=False)
+        ours = [trial for trial in trials if "trial_id" in trial.user_attrs]
+        if len(ours) < len(trials):
+            self.notes.append(
+                f"{len(trials) - len(ours)} trials in optuna.journal were put there by another program, e.g. enqueued "
+                f"by optuna-dashboard, and are left out: study {name!r}."
+            )
+        if not trials:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 told.set_metric_names(METRICS)
         request = optuna.create_study(directions=DIRECTIONS)
-        request.add_trials(told.get_trials(deepcopy=False))
-        return Stratum(fields, num_trials, told, request, len(request.get_trials(deepcopy=False)))
+        request.add_trials(ours)
+        return Stratum(fields, num_trials, told, request, len(ours))
 
     def _advance(self, stratum: Stratum) -> list[Pack]:
         """Ask batches until one has something to run; nothing while one is out or when the budget is spent."""
@@ -185,14 +201,53 @@ class Search:
                 stratum.request.enqueue_trial(dict(self.space.first_points[number]))
             stratum.request.sampler = SAMPLERS[self.sampler](_seed(self.seed, stratum.fields, number))
             trial = stratum.request.ask()
-            fields = {**self.space.suggest(trial), **stratum.fields}
+            fields = {**self._suggest(trial), **stratum.fields}
             try:
                 spec = self.settle(replace_fields(self.sweep.base, fields))
             except ValueError as error:
                 raise ValueError(f"the space of {self.sweep.name} suggests {trial.params}: {error}") from error
+            if number < len(self.space.first_points):
+                self._check_point(number, trial)
             trial.set_user_attr("trial_id", spec.trial_id)
             stratum.batch[trial.number] = spec
         return first < last
+
+    def _suggest(self, trial: optuna.Trial) -> Fields:
+        """The fields that the space gives a trial; ValueError says where a space of somebody's own fails."""
+        try:
+            fields = self.space.suggest(trial)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)[1:2]
+            where = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in frames)
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"the space of {self.sweep.name}{where} failed after {trial.params}: {reason}") from error
+        if not isinstance(fields, Mapping) or not all(isinstance(name, str) for name in fields):
+            raise ValueError(
+                f"the space of {self.sweep.name} returned {fields!r:.200}; it must return a mapping of fields, e.g. "
+                '{"training.learning_rate": trial.suggest_float("rate", 0.01, 0.3)}.'
+            )
+        return fields
+
+    def _check_point(self, number: int, trial: optuna.Trial) -> None:
+        """ValueError where a first point sets a parameter that no trial has, e.g. because its name is misspelled.
+
+        A parameter may be conditional: then other trials have it. So the space is asked at random as well.
+        """
+        unused = self.space.first_points[number].keys() - trial.params.keys()
+        if unused and (unknown := sorted(unused - self._parameters)):
+            raise ValueError(
+                f"the space of {self.sweep.name} has {unknown[0]!r} in first_points[{number}] and never suggests it. "
+                f"Its parameters are: {', '.join(sorted(self._parameters | trial.params.keys()))}."
+            )
+
+    @functools.cached_property
+    def _parameters(self) -> set[str]:
+        """Names that the space suggests to `PROBES` random trials."""
+        study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=0))
+        trials = [study.ask() for _ in range(PROBES)]
+        for trial in trials:
+            self._suggest(trial)
+        return {name for trial in trials for name in trial.params}
 
     def _tell_if_complete(self, stratum: Stratum) -> None:
         batch = stratum.batch
@@ -205,33 +260,6 @@ class Search:
             stratum.told.add_trial(trial)
         stratum.num_told += len(batch)
         batch.clear()
-
-
-class Journal(BaseJournalBackend):
-    """An Optuna journal as a list of lines: the store writes it whole, wherever the results are."""
-
-    def __init__(self, content: bytes = b""):
-        self.lines = content.decode().splitlines()
-        for number, line in enumerate(self.lines, start=1):
-            try:
-                json.loads(line)
-            except ValueError as error:
-                raise ValueError(
-                    f"optuna.journal is damaged in line {number}; delete the file and run the same command again: the "
-                    "search is then asked anew and finds the rows there are, nothing is trained twice."
-                ) from error
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Entries from that number on."""
-        return (json.loads(line) for line in self.lines[log_number_from:])
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries at the end."""
-        self.lines += [json.dumps(log, separators=(",", ":")) for log in logs]
-
-    def content(self) -> bytes:
-        """The journal's file."""
-        return "".join(f"{line}\n" for line in self.lines).encode()
 
 
 def _share(total: int, index: int, count: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from rich.console import Console
 from rich.table import Table
 
 from mdlray.driver.progress import duration
@@ -92,6 +93,12 @@ def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
         yield f"  {name}: {reason}"
     if len(failed) > FAILURES_SHOWN:
         yield f"  and {len(failed) - FAILURES_SHOWN} more; the column `error` of trials.parquet has them all"
+
+
+def print_notes(console: Console, notes: Sequence[str]) -> None:
+    """What a user should know and need not act on, a line each."""
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True)
 
 
 def plan_summary(

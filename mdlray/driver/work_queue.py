@@ -10,7 +10,9 @@ import pandas as pd
 from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, training_effort
 from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.results import Store
+from mdlray.results.store import JOURNAL
 from mdlray.spec import TrialSpec, replace_fields
+from mdlray.storage.storage import move_aside
 
 if TYPE_CHECKING:
     from mdlray.dispatch import Resources
@@ -111,6 +113,8 @@ def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
     # Not fewer where there are many workers: the packs of a search must not depend on who is there.
     limit = sweep.networks_per_pack if resources.on_gpu else sweep.networks_per_pack_cpu
     search = open_search(request, limit)
+    if search.journal_damage:
+        move_aside(request.store.storage, JOURNAL)
     written = search.num_told
 
     def keep_journal() -> None:
@@ -133,7 +137,8 @@ def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
 
 
 def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
-    """The search as its journal and the stored rows have it."""
+    """The search as its journal and the stored rows have it; without a journal that is damaged (`Search.notes`)."""
+    from mdlray.driver.journal import DamagedJournalError
     from mdlray.driver.search import Search
 
     how, store = request.search, request.store
@@ -146,18 +151,28 @@ def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
         rows = trials.loc[~trials["trial_id"].isin(failed_elsewhere), columns].to_dict("records")
     if not request.sweep.halving:
         rows = [row for row in rows if row["status"] != "stopped"]
-    return Search(
-        request.sweep,
-        sampler=how.sampler,
-        seed=how.seed,
-        num_trials=how.num_trials,
-        changes=how.changes,
-        settle=lambda spec: settle(spec, how.seed, how.background_images),
-        networks_per_pack=networks_per_pack,
-        rows=rows,
-        journal=store.read_journal(),
-        version=how.version,
-    )
+
+    def search_with(journal: bytes | None) -> Search:
+        return Search(
+            request.sweep,
+            sampler=how.sampler,
+            seed=how.seed,
+            num_trials=how.num_trials,
+            changes=how.changes,
+            settle=lambda spec: settle(spec, how.seed, how.background_images),
+            networks_per_pack=networks_per_pack,
+            rows=rows,
+            journal=journal,
+            version=how.version,
+        )
+
+    try:
+        return search_with(store.read_journal())
+    except DamagedJournalError as error:
+        search = search_with(None)
+        search.journal_damage = str(error)
+        search.notes.append(search.journal_damage)
+        return search
 
 
 def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSpec:

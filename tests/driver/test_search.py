@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from mdlray.driver.journal import DamagedJournalError
 from mdlray.driver.search import SAMPLERS, Search, sampler_name, values_of
 from mdlray.planning import Sweep, usual_space, vary
 from mdlray.spec import TrialSpec
@@ -157,15 +159,103 @@ def test_failed_trials_are_told_as_failed() -> None:
     assert told(search)[0][0][2] == optuna.trial.TrialState.FAIL
 
 
-def test_a_damaged_journal_and_an_unknown_sampler_say_what_to_do() -> None:
+def damaged(lines: list[bytes], kind: str) -> tuple[bytes, int]:
+    """A journal that somebody has damaged, and the line it is damaged in."""
+    number = len(lines) // 2
+    line = {
+        "cut": lines[number][:20],
+        "conflict": b"<<<<<<< HEAD",
+        "binary": b"\xff\xfe\x00",
+        "list": b"[1, 2, 3]",
+        "number": b"3",
+        "unknown": b'{"op_code": 99, "worker_id": "x"}',
+        "bare": b'{"op_code": 4, "worker_id": "x"}',
+    }[kind]
+    return b"\n".join([*lines[:number], line, *lines[number + 1 :]]) + b"\n", number + 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "conflict", "binary", "list", "number", "unknown", "bare"])
+def test_a_damaged_journal_is_named_with_its_line(kind: str) -> None:
+    """Also where the line is JSON and only Optuna cannot read it."""
     search = search_for()
     run(search, stop_after=30)
-    with pytest.raises(ValueError, match="damaged in line 2; delete the file and run the same command again"):
-        first, _, *others = search.journal_bytes().splitlines(keepends=True)
-        search_for(journal=b"".join([first, b'{"op_code": 4, "study', *others]))
+    journal, line = damaged(search.journal_bytes().splitlines(), kind)
+    with pytest.raises(
+        DamagedJournalError, match=rf"optuna.journal is damaged in line {line} \(.*nothing is trained twice"
+    ):
+        search_for(journal=journal)
+
+
+def test_an_unknown_sampler_says_what_there_is() -> None:
     with pytest.raises(ValueError, match="--search is 'magic'; known are: optuna .= tpe., tpe, nsga2, gp, random"):
         sampler_name("magic")
     assert sampler_name("optuna") == "tpe" and set(SAMPLERS) == {"tpe", "nsga2", "gp", "random"}
+
+
+def test_trials_that_others_enqueued_are_left_out_with_a_note(tmp_path: Path) -> None:
+    """As optuna-dashboard does; the search goes on as if they were not there, whenever they came."""
+    whole = search_for()
+    run(whole)
+    search = search_for()
+    run(search, stop_after=20)
+    path = tmp_path / "optuna.journal"
+    path.write_bytes(search.journal_bytes())
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    for summary in optuna.get_all_study_summaries(storage=storage):
+        study = optuna.load_study(study_name=summary.study_name, storage=storage)
+        study.enqueue_trial({"learning_rate": 0.1})
+        study.ask()
+    resumed = search_for(rows=search.rows.values(), journal=path.read_bytes())
+    assert resumed.num_told == search.num_told and len(resumed.notes) == 2
+    assert "1 trials in optuna.journal were put there by another program" in resumed.notes[0]
+    run(resumed)
+    ours = [[one for one in trials if one[1] or one[2].is_finished()] for trials in told(resumed)]
+    assert ours == told(whole) and resumed.trial_ids() == whole.trial_ids()
+
+
+def broken_space(**changes: Any) -> Sweep:
+    return replace(SWEEP, space=replace(SWEEP.space, **changes))
+
+
+def of_no_use(trial: Any) -> Any:
+    trial.suggest_float("rate", 0.1, 0.2)
+    return {}["missing"]
+
+
+@pytest.mark.parametrize(
+    ("suggest", "words"),
+    [
+        (of_no_use, r"test_search.py, line \d+\) failed after {'rate': 0.1.*KeyError: 'missing'"),
+        (lambda: {}, "the space of toy failed after {}: TypeError: .*takes 0 positional arguments"),
+        (lambda trial: None, "the space of toy returned None; it must return a mapping of fields, e.g."),
+        (lambda trial: {3: 4}, r"the space of toy returned {3: 4}; it must"),
+        (lambda trial: {"training.rate": 0.1}, "the space of toy suggests {}: a trial has no field 'training.rate'"),
+    ],
+)
+def test_a_space_that_fails_is_named_with_its_line(suggest: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        search_for(sweep=broken_space(suggest=suggest, first_points=())).packs()
+
+
+def test_a_misspelled_first_point_is_refused_and_a_conditional_one_is_not() -> None:
+    """`kept_fraction` has no effect beside the method `none`, which is no slip: other trials have it."""
+    conditional = broken_space(first_points=({"method": "none", "kept_fraction": 0.1},))
+    assert search_for(sweep=conditional).packs()
+    with pytest.raises(
+        ValueError, match=r"'log2_unit' in first_points\[1\] and never suggests.*kept_fraction, .*log2_units"
+    ):
+        search_for(sweep=broken_space(first_points=({"log2_units": 4}, {"log2_unit": 4}))).packs()
+
+
+def test_numpy_numbers_in_a_space_reach_the_journal_as_pythons() -> None:
+    def suggest(trial: Any) -> dict[str, Any]:
+        ratio = np.float64(trial.suggest_categorical("ratio", [np.float64(0.5), np.float64(0.9)]))
+        units = np.int64(trial.suggest_int("units", np.int64(4), np.int64(9)))
+        return {"compression.method": "magnitude", "compression.pruning_ratio": ratio, "model.hidden_units": (units,)}
+
+    search = search_for(sweep=broken_space(suggest=suggest, first_points=({"units": np.int64(5)},), num_trials=16))
+    run(search)
+    assert search_for(sweep=search.sweep, journal=search.journal_bytes()).num_told == 16
 
 
 def test_a_space_that_suggests_what_is_no_trial_names_it() -> None:

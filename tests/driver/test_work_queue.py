@@ -182,3 +182,22 @@ def test_seeds_and_photographs_are_settled_per_trial() -> None:
     assert settled.data.backgrounds == "sha256:1"
     assert settle(TrialSpec(), 0, "sha256:1") == TrialSpec()
     assert settle(spec, 5, None).data.backgrounds == spec.data.backgrounds
+
+
+def test_a_damaged_journal_is_moved_aside_and_its_rows_are_found_again(tmp_path: Path) -> None:
+    """By the run alone; a plan opens the search without it and leaves it where it is."""
+    request = asked_for(SEARCH, tmp_path)
+    queue = search_queue(request, TWO_CPUS)
+    done = set()
+    for pack in queue.more() or ():
+        queue.add_rows(store_rows(request.store, pack))
+        done |= {spec.trial_id for spec in pack.members}
+    (tmp_path / "optuna.journal").write_bytes(damage := (request.store.read_journal() or b"") + b"[1, 2]\n")
+    search = open_search(request)
+    assert search.num_told == 0 and search.notes == [search.journal_damage] and "damaged in line" in search.notes[0]
+    assert request.store.read_journal() == damage
+    again = search_queue(request, TWO_CPUS)
+    assert (tmp_path / "damaged" / "1-optuna.journal").read_bytes() == damage and request.store.read_journal() is None
+    new = {spec.trial_id for pack in again.more() or () for spec in pack.members}
+    assert new and not new & done, "what has a row is not run again"
+    assert open_search(request).notes == [] and open_search(request).num_told == len(done)
