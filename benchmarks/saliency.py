@@ -43,7 +43,7 @@ def trained(changes: Mapping[str, Any]) -> tuple[Family, list[Tensor], Examples]
     splits, _ = place_splits(images, [spec], torch.device("cpu"))
     family = get_family(spec.model.family)
     sizes = family.sizes(spec.network, images.pixels_NP.shape[1], images.num_classes)
-    family = family.of(sizes)
+    family = family.for_sizes(sizes)
     fitted = fit(family, sizes, [spec], splits["train"], splits["validation"], lambda *_: None)
     return family, fitted.parameters, splits["train"]
 

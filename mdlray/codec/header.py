@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdlray.architectures import ARCHITECTURES, WEIGHT
 from mdlray.codec import varint
 from mdlray.codec.network import (
     MAX_DIMENSIONS,
@@ -33,7 +34,7 @@ from mdlray.codec.varint import DecodeError
 MAGIC = b"MDL"
 VERSION = 2
 FAMILIES = {"dense": 1, "lenet5": 2, "convnet": 3, "hashed": 4}
-"""Families whose tensors follow from the layer sizes, and their ids in the file."""
+"""Families whose tensors follow from the layer sizes (`mdlray.architectures`), and their ids in the file."""
 MAX_VALUES_PER_BYTE = 1 << 16
 """A file of n bytes holds at most n times as many values (encode pads), so a forged header cannot ask for much."""
 
@@ -68,65 +69,9 @@ class Header:
 
 def implied_tensors(family: str, shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
     """The tensors of a registered family in their order, without codebook sizes; ValueError for an impossible shape."""
-    if family == "dense":
-        if len(shape) < 2 or min(shape) < 1:
-            raise ValueError(f"a dense network needs at least two layer sizes of at least 1, not {shape}.")
-        layers = zip(shape[:-1], shape[1:], strict=True)
-        return tuple(layout for i, o in layers for layout in (TensorLayout(True, (o, i)), TensorLayout(False, (o,))))
-    if family == "lenet5":
-        side = math.isqrt(shape[0]) if shape else 0
-        if len(shape) < 4 or min(shape) < 1 or side**2 != shape[0] or side < 16:
-            raise ValueError(
-                f"a lenet5 network needs at least four layer sizes of at least 1, the first a square of 16 or more, "
-                f"not {shape}."
-            )
-        inner = ((side - 4) // 2 - 4) // 2
-        dense_layers = [(shape[2] * inner**2, shape[3]), *zip(shape[3:-1], shape[4:], strict=True)]
-        kernels = [((filters, channels, 5, 5), filters) for channels, filters in ((1, shape[1]), (shape[1], shape[2]))]
-        dense = [((outputs, inputs), outputs) for inputs, outputs in dense_layers]
-        return tuple(
-            layout
-            for weight, bias in (*kernels, *dense)
-            for layout in (TensorLayout(True, weight), TensorLayout(False, (bias,)))
-        )
-    if family == "convnet":
-        return _convnet(shape)
-    if family == "hashed":
-        return _hashed(shape)
-    raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
-
-
-def _convnet(shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
-    side = math.isqrt(shape[0]) if shape else 0
-    if len(shape) == 6 and min(shape) > 0 and side**2 == shape[0] and side >= shape[2]:
-        _, channels, kernel, stride, pool, classes = shape
-        features = channels * (((side - kernel) // stride + 1) // pool) ** 2
-        if features:
-            weights = ((channels, 1, kernel, kernel), (classes, features))
-            return tuple(layout for w in weights for layout in (TensorLayout(True, w), TensorLayout(False, w[:1])))
-    raise ValueError(
-        "a convnet network needs six sizes of at least 1 (pixels of a square, channels, kernel, stride, pool, classes) "
-        f"with at least one maximum for each channel, not {shape}."
-    )
-
-
-def _hashed(shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
-    num_layers = len(shape) // 2 - 1
-    units, buckets = shape[: num_layers + 1], shape[num_layers + 1 : -1]
-    virtual = [i * o for i, o in zip(units, units[1:], strict=False)]
-    if (
-        len(shape) < 4
-        or len(shape) % 2
-        or min(units) < 1
-        or sum(virtual) > MAX_WEIGHTS
-        or not all(1 <= few <= many for few, many in zip(buckets, virtual, strict=True))
-    ):
-        raise ValueError(
-            f"a hashed network needs two or more layer sizes of at least 1 (at most {MAX_WEIGHTS} virtual weights), "
-            f"for each layer a number of buckets from 1 to that of its virtual weights, and a seed, not {shape}."
-        )
-    layers = zip(buckets, units[1:], strict=True)
-    return tuple(layout for k, o in layers for layout in (TensorLayout(True, (1, k)), TensorLayout(False, (o,))))
+    if family not in FAMILIES:
+        raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
+    return tuple(TensorLayout(tensor.role == WEIGHT, tensor.shape) for tensor in ARCHITECTURES[family](shape))
 
 
 def header_of(network: CodedNetwork) -> Header:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mdlray.codec.container import decode
 from mdlray.codec.network import CodedNetwork, CodedTensor, PlainTensor
-from mdlray.models import Family, Network, Parameters, build_network, get_family, prunable
+from mdlray.models import Family, Network, Parameters, build_network, get_family
 
 
 class QuantizedWeights(Protocol):
@@ -38,7 +38,7 @@ def coded_network(
     normalization: tuple[float, float],
 ) -> CodedNetwork:
     """One member of a stack: its weights as symbols with codebooks, its biases as float16."""
-    weights = dict(zip(prunable(parameters), layers, strict=True))
+    weights = dict(zip(family.prunable(parameters), layers, strict=True))
     tensors = tuple(
         CodedTensor(weights[index].symbols, weights[index].codebook)
         if index in weights

@@ -22,8 +22,8 @@ from torch.nn.functional import cross_entropy
 
 from mdlray.compression.quantization import Quantized, settle
 from mdlray.compression.rounding import straight_through
-from mdlray.models import Family, Parameters, prunable
-from mdlray.spec import CompressionSpec
+from mdlray.models import Family, Parameters
+from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import OPTIMIZERS, Examples, epoch_batches
 
 LEARNING_RATE = 1e-3
@@ -35,106 +35,124 @@ def train_centroids(
     parameters: Parameters,
     quantized: Sequence[Sequence[Quantized]],
     examples: Examples,
-    *,
-    choices: Sequence[CompressionSpec],
-    order_seeds: Sequence[int],
-    first_epoch: int,
-    num_epochs: int,
-    batch_size: int,
+    members: Sequence[TrialSpec],
 ) -> tuple[list[list[Quantized]], Parameters]:
-    """Trained codebooks, `[member][layer]`, and parameters whose biases were trained along with them.
+    """Trained codebooks, `[member][layer]`, and parameters whose plain tensors were trained along with them.
 
-    `first_epoch` numbers the data orders on from those of the training, so that none is used twice.
+    The members share `centroid_epochs`. Their data orders are numbered on from those of the training, so that none is
+    used twice.
     """
-    device = examples.pixels_NP.device
-    weights = prunable(parameters)
-    layers = [_Layer([member[layer] for member in quantized], choices, device) for layer in range(len(weights))]
-    codebooks = [layer.codebook_MK for layer in layers]
-    tops = [layer.top_M1 for layer in layers]
-    biases = [p.clone() for index, p in enumerate(parameters) if index not in weights]
-    leaves = codebooks + tops + biases
-    bias_bits_M1 = torch.tensor([[choice.bias_mantissa_bits] for choice in choices], device=device)
-    step = OPTIMIZERS["adam"](leaves, torch.full((len(quantized),), MOMENTUM, device=device))
-    num_steps = num_epochs * (examples.pixels_NP.shape[0] // batch_size)
-    done = 0
-    for epoch in range(first_epoch, first_epoch + num_epochs):
-        for inputs, labels_MB in epoch_batches(examples, order_seeds, epoch, batch_size):
-            rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * done / num_steps))
-            gradients = _gradients(family, leaves, layers, bias_bits_M1, inputs, labels_MB)
-            for gradient_MK in gradients[: len(weights)]:
-                gradient_MK[:, 0] = 0
-            step(leaves, gradients, torch.full((len(quantized),), rate, device=device))
-            done += 1
-    entries = [layer.entries(*pair).cpu() for layer, *pair in zip(layers, codebooks, tops, strict=True)]
-    steps = [layer.step(top_M1).cpu() for layer, top_M1 in zip(layers, tops, strict=True)]
-    trained = [
-        [
-            settle(
-                quantized[m][layer].symbols,
-                entries[layer][m, 1:].numpy().astype(np.float16),
-                None if quantized[m][layer].step is None else float(steps[layer][m, 0]),
-            )
-            for layer in range(len(weights))
-        ]
-        for m in range(len(quantized))
-    ]
-    return trained, _assemble(layers, leaves, bias_bits_M1)
+    training, num_epochs = members[0].training, members[0].compression.centroid_epochs
+    trainable = TrainableStack(family, parameters, quantized, members, examples.pixels_NP.device)
+    leaves = trainable.leaves
+    order_seeds = [spec.seeds.data_order for spec in members]
+    momentum_M = torch.full((len(members),), MOMENTUM, device=examples.pixels_NP.device)
+    step = OPTIMIZERS["adam"](leaves, momentum_M)
+    num_steps = num_epochs * (examples.pixels_NP.shape[0] // training.batch_size)
+    for epoch in range(training.num_epochs + 1, training.num_epochs + num_epochs + 1):
+        for inputs, labels_MB in epoch_batches(examples, order_seeds, epoch, training.batch_size):
+            rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step.num_steps / num_steps))
+            step(leaves, trainable.gradients(inputs, labels_MB), torch.full_like(momentum_M, rate))
+    return trainable.quantized(), trainable.parameters()
+
+
+class TrainableStack:
+    """A stack whose weights are looked up in codebooks: what of it is trained, and the network that it makes."""
+
+    def __init__(
+        self,
+        family: Family,
+        parameters: Parameters,
+        quantized: Sequence[Sequence[Quantized]],
+        members: Sequence[TrialSpec],
+        device: torch.device,
+    ):
+        self.family = family
+        choices = [spec.compression for spec in members]
+        by_layer = zip(*quantized, strict=True)
+        self.layers = dict(
+            zip(family.prunable(parameters), (_Layer(layer, choices, device) for layer in by_layer), strict=True)
+        )
+        """Of each weight tensor, by its position among the parameters."""
+        self.plain = {index: p.clone() for index, p in enumerate(parameters) if index not in self.layers}
+        """All other tensors, by their position."""
+        self.plain_bits_M = torch.tensor([choice.bias_mantissa_bits for choice in choices], device=device)
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """What the optimizer changes."""
+        layers = self.layers.values()
+        return [layer.codebook_MK for layer in layers] + [layer.top_M1 for layer in layers] + [*self.plain.values()]
+
+    def parameters(self) -> Parameters:
+        """The stack's tensors, rounded as they are to be, in the family's order."""
+        tensors = {index: layer.weights() for index, layer in self.layers.items()}
+        for index, values in self.plain.items():
+            bits = self.plain_bits_M.view(-1, *[1] * (values.ndim - 1))
+            tensors[index] = straight_through(values, bits)
+        return [tensors[index] for index in range(len(tensors))]
+
+    def gradients(self, inputs: Tensor, labels_MB: Tensor) -> list[Tensor]:
+        """Of every member's mean loss per example, in the order of the leaves."""
+        leaves = self.leaves
+        for leaf in leaves:
+            leaf.requires_grad_()
+        logits_MBC = self.family.forward(self.parameters(), inputs, None)
+        nats = cross_entropy(logits_MBC.reshape(-1, logits_MBC.shape[-1]), labels_MB.reshape(-1), reduction="sum")
+        gradients = list(torch.autograd.grad(nats / labels_MB.shape[1], leaves))
+        for leaf in leaves:
+            leaf.requires_grad_(False)
+        for gradient_MK in gradients[: len(self.layers)]:
+            gradient_MK[:, 0] = 0  # the zero of pruned weights
+        return gradients
+
+    def quantized(self) -> list[list[Quantized]]:
+        """The codebooks as they are now, `[member][layer]`."""
+        return [list(member) for member in zip(*(layer.quantized() for layer in self.layers.values()), strict=True)]
 
 
 class _Layer:
-    """What of a layer is trained (codebooks, tops), and how that becomes the entries and the weights of the stack."""
+    """One weight tensor of the stack as symbols: its codebooks and tops are trained, and its weights follow from them.
+
+    The top of a uniform grid is the size of its largest entry.
+    """
 
     def __init__(self, members: Sequence[Quantized], choices: Sequence[CompressionSpec], device: torch.device):
         width = 1 + max(quantized.codebook.size for quantized in members)
+        self.members = members
         self.symbols = torch.tensor(np.stack([quantized.symbols for quantized in members]), device=device)
         self.codebook_MK = _rows([quantized.codebook.astype(np.float32) for quantized in members], width, device)
-        multiples_MK = _rows([quantized.multiples.astype(np.float32) for quantized in members], width, device)
-        self.most_M1 = multiples_MK.abs().amax(dim=1, keepdim=True).clamp(min=1)
-        self.multiples_MK = multiples_MK
-        self.top_M1 = torch.tensor([[quantized.step or 0.0] for quantized in members], device=device) * self.most_M1
+        self.multiples_MK = _rows([quantized.multiples.astype(np.float32) for quantized in members], width, device)
+        self.largest_multiple_M1 = self.multiples_MK.abs().amax(dim=1, keepdim=True).clamp(min=1)
+        steps_M1 = torch.tensor([[quantized.step or 0.0] for quantized in members], device=device)
+        self.top_M1 = steps_M1 * self.largest_multiple_M1
         self.uniform_M1 = torch.tensor([[quantized.step is not None] for quantized in members], device=device)
         self.bits_M1 = torch.tensor([[choice.codebook_mantissa_bits] for choice in choices], device=device)
 
-    def step(self, top_M1: Tensor) -> Tensor:
+    def steps_M1(self) -> Tensor:
         """The steps of uniform grids, rounded; zeros for other members."""
-        return straight_through(top_M1 / self.most_M1, self.bits_M1)
+        return straight_through(self.top_M1 / self.largest_multiple_M1, self.bits_M1)
 
-    def entries(self, codebook_MK: Tensor, top_M1: Tensor) -> Tensor:
+    def entries_MK(self) -> Tensor:
         """Codebooks as they are used: rounded, and multiples of a step where the grid is uniform."""
-        free_MK = straight_through(codebook_MK, self.bits_M1)
-        return torch.where(self.uniform_M1, self.step(top_M1) * self.multiples_MK, free_MK)
+        free_MK = straight_through(self.codebook_MK, self.bits_M1)
+        return torch.where(self.uniform_M1, self.steps_M1() * self.multiples_MK, free_MK)
 
+    def weights(self) -> Tensor:
+        """The weights (M, ...) that the symbols stand for."""
+        return self.entries_MK().gather(1, self.symbols.flatten(1)).view(self.symbols.shape)
 
-def _gradients(
-    family: Family,
-    leaves: list[Tensor],
-    layers: list[_Layer],
-    bias_bits_M1: Tensor,
-    inputs: Tensor,
-    labels_MB: Tensor,
-) -> Parameters:
-    for leaf in leaves:
-        leaf.requires_grad_()
-    parameters = _assemble(layers, leaves, bias_bits_M1)
-    logits_MBC = family.forward(parameters, inputs, None)
-    nats = cross_entropy(logits_MBC.reshape(-1, logits_MBC.shape[-1]), labels_MB.reshape(-1), reduction="sum")
-    gradients = torch.autograd.grad(nats / labels_MB.shape[1], leaves)
-    for leaf in leaves:
-        leaf.requires_grad_(False)
-    return list(gradients)
-
-
-def _assemble(layers: list[_Layer], leaves: list[Tensor], bias_bits_M1: Tensor) -> Parameters:
-    """Weights looked up in their codebooks, each followed by the layer's bias; leaves are codebooks, tops, biases."""
-    parameters: Parameters = []
-    count = len(layers)
-    for layer, codebook_MK, top_M1, bias in zip(
-        layers, leaves[:count], leaves[count : 2 * count], leaves[2 * count :], strict=True
-    ):
-        symbols = layer.symbols
-        weight = layer.entries(codebook_MK, top_M1).gather(1, symbols.flatten(1)).view(symbols.shape)
-        parameters += [weight, straight_through(bias, bias_bits_M1)]
-    return parameters
+    def quantized(self) -> list[Quantized]:
+        """Of each member, with its entries as float16."""
+        entries_MK, steps_M1 = self.entries_MK().cpu(), self.steps_M1().cpu()
+        return [
+            settle(
+                before.symbols,
+                entries_MK[m, 1:].numpy().astype(np.float16),
+                None if before.step is None else float(steps_M1[m, 0]),
+            )
+            for m, before in enumerate(self.members)
+        ]
 
 
 def _rows(arrays: Sequence[NDArray[np.float32]], width: int, device: torch.device) -> Tensor:

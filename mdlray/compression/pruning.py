@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mdlray.compression.saliency import check_saliency, get_saliency
-from mdlray.models import Family, Parameters, prunable
+from mdlray.models import Family, Parameters
 from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples, Masks
 from mdlray.training.histograms import AFTER, BEFORE, Histograms, count_weights
@@ -85,23 +85,23 @@ class Pruner:
         place = {member: place for place, member in enumerate(stack) if member not in failed}
         due = [(place[member], sparsity) for member, sparsity in self.due.get(steps_done, []) if member in place]
         if due:
-            masks = masks or [torch.ones_like(parameters[index]) for index in prunable(parameters)]
+            masks = masks or [torch.ones_like(weight) for weight in self.family.weights(parameters)]
             last = [place for place, _ in due if self.last[stack[place]] == steps_done]
             self._count(BEFORE, steps_done, last, stack, parameters, masks, histograms)
             self._remove(due, stack, parameters, masks, failed)
             self._count(AFTER, steps_done, last, stack, parameters, masks, histograms)
         if masks is not None:
-            _silence(parameters, masks)
+            self._silence(parameters, masks)
         return masks
 
     def finish(self, members: Sequence[int], parameters: Parameters, failed: Errors) -> None:
         """Prune these members to their ratio at once; `parameters` (in place) are those of the whole pack."""
         members = [member for member in members if member not in failed]
         if members:
-            masks = [(parameters[index] != 0).to(parameters[index].dtype) for index in prunable(parameters)]
+            masks = [(weight != 0).to(weight.dtype) for weight in self.family.weights(parameters)]
             due = [(member, self.members[member].pruning_ratio) for member in members]
             self._remove(due, range(len(self.members)), parameters, masks, failed)
-            _silence(parameters, masks)
+            self._silence(parameters, masks)
 
     def _count(
         self,
@@ -118,12 +118,15 @@ class Pruner:
             return
         chosen = torch.tensor(places, device=parameters[0].device)
         # The optimizer has just moved the weights that earlier steps removed; they are zero all the same.
-        weights = [
-            parameters[index][chosen] * mask[chosen] for index, mask in zip(prunable(parameters), masks, strict=True)
-        ]
+        stacked = self.family.weights(parameters)
+        weights = [weight[chosen] * mask[chosen] for weight, mask in zip(stacked, masks, strict=True)]
         counted = count_weights(weights, moment, [steps_done / self.steps_per_epoch] * len(places))
         for place, found in zip(places, counted, strict=True):
             histograms[stack[place]] += found
+
+    def _silence(self, parameters: Parameters, masks: Masks) -> None:
+        for weight, mask in zip(self.family.weights(parameters), masks, strict=True):
+            weight.mul_(mask)
 
     def _remove(
         self,
@@ -155,11 +158,6 @@ class Pruner:
                 chosen, rows = pruned
                 for mask, changed in zip(masks, rows, strict=True):
                     mask[chosen] = changed
-
-
-def _silence(parameters: Parameters, masks: Masks) -> None:
-    for index, mask in zip(prunable(parameters), masks, strict=True):
-        parameters[index].mul_(mask)
 
 
 def remove(saliency: Parameters, masks: Masks, sparsities: Sequence[float], scope: str) -> Masks:

@@ -1,4 +1,4 @@
-"""Levels that pay: a weight moves to a neighboring level, or to zero, where the bits saved are worth the loss.
+"""Rate-distortion quantization: a weight moves to another level, or to zero, where the bits saved are worth the loss.
 
     minimize  sum_w ½ h_w (w - c_w)²  +  λ · (bits of the symbols)
 

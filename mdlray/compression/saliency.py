@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from mdlray.models import Family, Parameters, prunable
+from mdlray.models import Family, Parameters
 from mdlray.registry import find
 from mdlray.training import Examples
 
@@ -27,20 +27,19 @@ CHUNK = 256
 
 def magnitude(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
     """|w| of every weight."""
-    return [parameters[index].abs() for index in prunable(parameters)]
+    return [weight.abs() for weight in family.weights(parameters)]
 
 
 def optimal_brain_damage(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
     """½ h w² in nats per example: the loss expected from deleting each weight alone."""
     diagonals = gauss_newton_diagonal(family, parameters, examples, num_examples)
-    weights = [parameters[index] for index in prunable(parameters)]
-    return [h.mul_(weight.square()).mul_(0.5) for h, weight in zip(diagonals, weights, strict=True)]
+    return [h.mul_(w.square()).mul_(0.5) for h, w in zip(diagonals, family.weights(parameters), strict=True)]
 
 
 def gauss_newton_diagonal(family: Family, parameters: Parameters, examples: Examples, num_examples: int) -> Parameters:
     """h = ∂²L/∂w² of every weight over the first examples (all of them if there are fewer)."""
     num_examples = min(num_examples, examples.pixels_NP.shape[0])
-    h = [torch.zeros_like(parameters[index]) for index in prunable(parameters)]
+    h = [torch.zeros_like(weight) for weight in family.weights(parameters)]
     for start in range(0, num_examples, CHUNK):
         chosen = slice(start, min(start + CHUNK, num_examples))
         for total, mean in zip(h, family.curvature(parameters, examples.inputs(chosen)), strict=True):

@@ -1,7 +1,7 @@
 """A trained stack to symbols and codebooks: all that happens to the weights between pruning and the file.
 
-    dead units removed -> nearest levels of a grid -> levels that pay -> dead units removed again, units ordered
-    -> codebooks and biases trained -> rounded to few mantissa bits
+    dead units removed -> nearest levels of a grid -> rate-distortion quantization -> dead units removed again
+    -> units ordered -> codebooks and biases trained -> rounded to few mantissa bits
 
 Every step is a choice of the trial's, and is left out where its field is neutral. Dead units are removed before biases
 are rounded, and once more because quantization may kill some; the order looks at the weights that are left.
@@ -9,8 +9,9 @@ are rounded, and once more because quantization may kill some; the order looks a
 Axes: M members, N examples.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from mdlray.compression.rate_distortion import reassign
 from mdlray.compression.rounding import FLOAT16_BITS, round_codebook, round_mantissa
 from mdlray.compression.saliency import gauss_newton_diagonal
 from mdlray.compression.unit_order import check_chain, get_unit_order, permute_units
-from mdlray.models import Family, Parameters, prunable
+from mdlray.models import Family, Parameters
 from mdlray.models.dead_units import Arrays, remove_dead_units
 from mdlray.registry import find
 from mdlray.spec import CompressionSpec, TrialSpec
@@ -31,53 +32,45 @@ CURVATURE_MEMBERS = 16
 """Members whose curvature is estimated at once; bounds memory as the pieces of training do."""
 
 
+@dataclass(frozen=True)
+class _Member:
+    """One network of the stack on its way to a file."""
+
+    spec: TrialSpec
+    weights: Arrays
+    """Its weight tensors, in the family's order."""
+    plain: Arrays
+    """All others; where the family is a chain, the biases."""
+    layers: list[Quantized] = field(default_factory=list)
+    """The weights as symbols, once they are; then `weights` are what the symbols stand for."""
+
+    @property
+    def choice(self) -> CompressionSpec:
+        return self.spec.compression
+
+    def with_layers(self, layers: list[Quantized], plain: Arrays) -> "_Member":
+        return replace(self, weights=[dequantize(layer) for layer in layers], plain=plain, layers=layers)
+
+
 def quantize_stack(
     family: Family, parameters: Parameters, members: Sequence[TrialSpec], train: Examples
 ) -> tuple[list[list[Quantized]], Parameters]:
-    """Symbols and codebooks, `[member][weight tensor]`, and parameters whose biases go with them.
+    """Symbols and codebooks, `[member][weight tensor]`, and parameters whose plain tensors go with them.
 
     `parameters` and the labels of `train` have one entry per member. Members with equal `centroid_epochs` are trained
     together; ValueError if a weight is not finite in float16, and as `check_choices`.
     """
-    parameters = [parameter.clone() for parameter in parameters]
-    for m, spec in enumerate(members):
-        check_choices(family, spec, len(prunable(parameters)))
-        if spec.compression.remove_dead_units:
-            weights, biases = _split(parameters, m)
-            _put(parameters, m, *remove_dead_units(weights, biases))
-    curvature = _curvature(family, parameters, members, train)
-    quantized = []
-    for m, spec in enumerate(members):
-        weights, biases = _split(parameters, m)
-        layers = _symbols(weights, curvature.get(m), spec.compression)
-        layers, biases = _tidy(layers, biases, spec.compression)
-        _put(parameters, m, [dequantize(layer) for layer in layers], biases)
-        quantized.append(layers)
-    for epochs in sorted({spec.compression.centroid_epochs for spec in members} - {0}):
-        group = [m for m, spec in enumerate(members) if spec.compression.centroid_epochs == epochs]
-        codebooks, tuned = train_centroids(
-            family,
-            [parameter[group] for parameter in parameters],
-            [quantized[m] for m in group],
-            train.of_members(group),
-            choices=[members[m].compression for m in group],
-            order_seeds=[members[m].seeds.data_order for m in group],
-            first_epoch=members[0].training.num_epochs + 1,
-            num_epochs=epochs,
-            batch_size=members[0].training.batch_size,
-        )
-        for parameter, better in zip(parameters, tuned, strict=True):
-            parameter[group] = better
-        for m, layers in zip(group, codebooks, strict=True):
-            quantized[m] = layers
-    for m, spec in enumerate(members):
-        quantized[m] = [round_codebook(layer, spec.compression.codebook_mantissa_bits) for layer in quantized[m]]
-        _, biases = _split(parameters, m)
-        if spec.compression.bias_mantissa_bits < FLOAT16_BITS:
-            bits = spec.compression.bias_mantissa_bits
-            biases = [round_mantissa(torch.from_numpy(bias), bits).numpy() for bias in biases]
-        _put(parameters, m, [dequantize(layer) for layer in quantized[m]], biases)
-    return quantized, parameters
+    num_weights = len(family.prunable(parameters))
+    for spec in members:
+        check_choices(family, spec, num_weights)
+    networks = [_member(family, parameters, m, spec) for m, spec in enumerate(members)]
+    networks = [_without_dead_units(network) for network in networks]
+    curvatures = _curvatures(family, networks, parameters, train)
+    networks = [_quantized(network, curvature) for network, curvature in zip(networks, curvatures, strict=True)]
+    networks = [_ordered(_without_dead_units(network)) for network in networks]
+    networks = _with_trained_codebooks(family, networks, parameters, train)
+    networks = [_rounded(network) for network in networks]
+    return [network.layers for network in networks], _stacked(family, networks, parameters)
 
 
 def check_choices(family: Family, spec: TrialSpec, num_weights: int) -> None:
@@ -94,61 +87,107 @@ def check_choices(family: Family, spec: TrialSpec, num_weights: int) -> None:
         )
 
 
-def _symbols(weights: Arrays, curvature: Arrays | None, choice: CompressionSpec) -> list[Quantized]:
+def _without_dead_units(network: _Member) -> _Member:
+    """Dead units removed, where the trial asks for it; what is left keeps its symbols."""
+    if not network.choice.remove_dead_units:
+        return network
+    weights, plain = remove_dead_units(network.weights, network.plain)
+    if not network.layers:
+        return replace(network, weights=weights, plain=plain)
+    symbols = [np.where(w != 0, layer.symbols, 0) for w, layer in zip(weights, network.layers, strict=True)]
+    layers = [settle(s, layer.codebook, layer.step) for s, layer in zip(symbols, network.layers, strict=True)]
+    return network.with_layers(layers, plain)
+
+
+def _quantized(network: _Member, curvature: Arrays | None) -> _Member:
+    """The nearest level for each weight, or with its curvature the one that is worth its bits."""
+    choice, weights = network.choice, network.weights
     levels = choice.levels_per_layer or (choice.quantization_levels,) * len(weights)
     layers = [quantize(weight, most, choice.quantization_grid) for weight, most in zip(weights, levels, strict=True)]
-    if curvature is None:
-        return layers
-    price = choice.rate_distortion
-    return [reassign(*parts, price) for parts in zip(weights, curvature, layers, strict=True)]
+    if curvature is not None:
+        tensors = zip(weights, curvature, layers, strict=True)
+        layers = [reassign(weight, h, layer, choice.rate_distortion) for weight, h, layer in tensors]
+    return network.with_layers(layers, network.plain)
 
 
-def _tidy(layers: list[Quantized], biases: Arrays, choice: CompressionSpec) -> tuple[list[Quantized], Arrays]:
-    """Without units that quantization has killed, and with the others in their order."""
-    if choice.remove_dead_units:
-        values, biases = remove_dead_units([dequantize(layer) for layer in layers], biases)
-        alive = [np.where(value != 0, layer.symbols, 0) for value, layer in zip(values, layers, strict=True)]
-        layers = [settle(one, layer.codebook, layer.step) for one, layer in zip(alive, layers, strict=True)]
-    if choice.unit_order != "trained":
-        symbols = [layer.symbols for layer in layers]
-        symbols, biases = permute_units(symbols, biases, get_unit_order(choice.unit_order)(symbols))
-        layers = [replace(layer, symbols=one) for layer, one in zip(layers, symbols, strict=True)]
-    return layers, biases
+def _ordered(network: _Member) -> _Member:
+    """Hidden units in the order that the trial asks for."""
+    if network.choice.unit_order == "trained":
+        return network
+    symbols = [layer.symbols for layer in network.layers]
+    symbols, plain = permute_units(symbols, network.plain, get_unit_order(network.choice.unit_order)(symbols))
+    return network.with_layers(
+        [replace(layer, symbols=s) for layer, s in zip(network.layers, symbols, strict=True)], plain
+    )
 
 
-def _curvature(
-    family: Family, parameters: Parameters, members: Sequence[TrialSpec], train: Examples
-) -> dict[int, Arrays]:
-    """The Gauss-Newton diagonal, `[member][weight tensor]`, of those who trade loss against bits."""
+def _with_trained_codebooks(
+    family: Family, networks: Sequence[_Member], like: Parameters, train: Examples
+) -> list[_Member]:
+    """Codebooks and plain tensors trained, all members of equal `centroid_epochs` as one stack."""
+    trained = list(networks)
+    for epochs in sorted({network.choice.centroid_epochs for network in networks} - {0}):
+        group = [m for m, network in enumerate(networks) if network.choice.centroid_epochs == epochs]
+        chosen = [networks[m] for m in group]
+        layers, parameters = train_centroids(
+            family,
+            _stacked(family, chosen, like),
+            [network.layers for network in chosen],
+            train.of_members(group),
+            [network.spec for network in chosen],
+        )
+        for place, m in enumerate(group):
+            plain = _member(family, parameters, place, networks[m].spec).plain
+            trained[m] = networks[m].with_layers(layers[place], plain)
+    return trained
+
+
+def _rounded(network: _Member) -> _Member:
+    """Codebooks and plain tensors with as few mantissa bits as the trial asks for."""
+    choice, plain = network.choice, network.plain
+    layers = [round_codebook(layer, choice.codebook_mantissa_bits) for layer in network.layers]
+    if choice.bias_mantissa_bits < FLOAT16_BITS:
+        plain = [round_mantissa(torch.from_numpy(values), choice.bias_mantissa_bits).numpy() for values in plain]
+    return network.with_layers(layers, plain)
+
+
+def _curvatures(family: Family, networks: Sequence[_Member], like: Parameters, train: Examples) -> list[Arrays | None]:
+    """The Gauss-Newton diagonal of each weight tensor, for the members that trade loss against bits."""
     # Members that differ after training only have the same one, but for the dead units of some.
-    alike: dict[tuple[str, bool], list[int]] = {}
-    by_examples: dict[int, list[list[int]]] = {}
-    for m, spec in enumerate(members):
-        if spec.compression.rate_distortion:
-            key = (spec.training_key, spec.compression.remove_dead_units)
-            if key not in alike:
-                by_examples.setdefault(spec.compression.saliency_examples, []).append(alike.setdefault(key, []))
-            alike[key].append(m)
-    found = {}
-    for num_examples, sets in by_examples.items():
-        for start in range(0, len(sets), CURVATURE_MEMBERS):
-            some = sets[start : start + CURVATURE_MEMBERS]
-            subset = [parameter[[same[0] for same in some]] for parameter in parameters]
-            diagonals = [h.cpu().numpy() for h in gauss_newton_diagonal(family, subset, train, num_examples)]
-            found.update({m: [h[place] for h in diagonals] for place, same in enumerate(some) for m in same})
-    return found
+    sharing: dict[tuple[str, bool], list[int]] = defaultdict(list)
+    for m, network in enumerate(networks):
+        if network.choice.rate_distortion:
+            sharing[network.spec.training_key, network.choice.remove_dead_units].append(m)
+    by_examples: dict[int, list[list[int]]] = defaultdict(list)
+    for sharers in sharing.values():
+        by_examples[networks[sharers[0]].choice.saliency_examples].append(sharers)
+    curvatures: list[Arrays | None] = [None] * len(networks)
+    for num_examples, groups in by_examples.items():
+        for start in range(0, len(groups), CURVATURE_MEMBERS):
+            part = groups[start : start + CURVATURE_MEMBERS]
+            stack = _stacked(family, [networks[sharers[0]] for sharers in part], like)
+            diagonals = [h.cpu().numpy() for h in gauss_newton_diagonal(family, stack, train, num_examples)]
+            for place, sharers in enumerate(part):
+                for m in sharers:
+                    curvatures[m] = [h[place] for h in diagonals]
+    return curvatures
 
 
-def _split(parameters: Parameters, member: int) -> tuple[Arrays, Arrays]:
-    """One member's weights and its biases as arrays."""
-    weights = prunable(parameters)
-    mine = [parameter[member].cpu().numpy() for parameter in parameters]
-    return [mine[i] for i in weights], [array for i, array in enumerate(mine) if i not in weights]
+def _member(family: Family, parameters: Parameters, place: int, spec: TrialSpec) -> _Member:
+    """One member of a stack as arrays."""
+    weights = family.prunable(parameters)
+    arrays = [parameter[place].detach().cpu().numpy() for parameter in parameters]
+    plain = [array for index, array in enumerate(arrays) if index not in weights]
+    return _Member(spec, [arrays[index] for index in weights], plain)
 
 
-def _put(parameters: Parameters, member: int, weights: Arrays, biases: Arrays) -> None:
-    """The way back, in place."""
-    places = prunable(parameters)
-    others = [index for index in range(len(parameters)) if index not in places]
-    for index, array in zip([*places, *others], [*weights, *biases], strict=True):
-        parameters[index][member] = torch.from_numpy(array).to(parameters[index])
+def _stacked(family: Family, networks: Sequence[_Member], like: Parameters) -> Parameters:
+    """The way back, in the family's order and on the device of `like`."""
+    weights = family.prunable(like)
+    plain = [index for index in range(len(like)) if index not in weights]
+    stacked = list(like)
+    for number, index in enumerate(weights):
+        stacked[index] = torch.from_numpy(np.stack([network.weights[number] for network in networks])).to(like[index])
+    for number, index in enumerate(plain):
+        stacked[index] = torch.from_numpy(np.stack([network.plain[number] for network in networks])).to(like[index])
+    return stacked

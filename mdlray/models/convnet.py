@@ -24,61 +24,35 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d
 
+from mdlray.architectures import Sizes
 from mdlray.models.curvature import curvature_of
-from mdlray.models.family import Dropout, Family, Parameters, Shapes, Sizes, unbound
+from mdlray.models.family import Dropout, Family, Parameters, described, needs_sizes
 from mdlray.spec import ModelSpec
-
-ADVICE = (
-    "convnet needs one number of channels, e.g. hidden_units=(8,), square pictures, and a kernel and maxima that fit "
-    "into them: (edge - kernel_size) // stride + 1 places along an edge, at least pool_size of them."
-)
 
 
 def sizes_of(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
     """(pixels, channels, kernel_size, stride, pool_size, classes); ValueError if there is no such network."""
     if len(model.hidden_units) != 1:
-        raise ValueError(f"hidden_units is {model.hidden_units}; {ADVICE}")
+        raise ValueError(
+            f"hidden_units is {model.hidden_units}; convnet needs one number of channels, e.g. hidden_units=(8,)."
+        )
     sizes = (num_pixels, *model.hidden_units, model.kernel_size, model.stride, model.pool_size, num_classes)
-    pooled_side(sizes)
+    shapes(sizes)
     return sizes
 
 
-def pooled_side(sizes: Sizes) -> int:
-    """Maxima along an edge of a map; ValueError for sizes that are no convnet."""
-    side = math.isqrt(sizes[0])
-    if len(sizes) == 6 and min(sizes) > 0 and side**2 == sizes[0] and side >= sizes[2]:
-        pooled = ((side - sizes[2]) // sizes[3] + 1) // sizes[4]
-        if pooled > 0:
-            return pooled
-    raise ValueError(
-        f"convnet has sizes {sizes} (pixels, channels, kernel_size, stride, pool_size, classes), which is no network; "
-        + ADVICE
-    )
-
-
-def shapes(sizes: Sizes) -> Shapes:
-    """(784, 8, 7, 1, 3, 10) to [(8, 1, 7, 7), (8,), (10, 8 · 7 · 7), (10,)]."""
-    features = sizes[1] * pooled_side(sizes) ** 2
-    return [(sizes[1], 1, sizes[2], sizes[2]), (sizes[1],), (sizes[5], features), (sizes[5],)]
-
-
-def layer_names(sizes: Sizes) -> list[str]:
-    """Names in the order of `shapes`."""
-    return ["conv_1.weight", "conv_1.bias", "output.weight", "output.bias"]
-
-
-def bind(sizes: Sizes) -> Family:
+def with_sizes(sizes: Sizes) -> Family:
     """The family for these sizes: its forward pass knows stride and maxima."""
-    pooled_side(sizes)
+    shapes(sizes)
     places = ((math.isqrt(sizes[0]) - sizes[2]) // sizes[3] + 1) ** 2
 
     def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = None) -> Tensor:
         return _forward(parameters, inputs, dropout, stride=sizes[3], pool_size=sizes[4])
 
     def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
-        return curvature_of(forward, parameters, inputs_BP, places * (sizes[2] ** 2 + sizes[1]))
+        return curvature_of(forward, parameters, (0, 2), inputs_BP, places * (sizes[2] ** 2 + sizes[1]))
 
-    return replace(CONVNET, forward=forward, curvature=curvature)
+    return replace(CONVNET, forward=forward, own_curvature=curvature)
 
 
 def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *, stride: int, pool_size: int) -> Tensor:
@@ -97,14 +71,15 @@ def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *,
     return torch.baddbmm(bias_MC[:, None, :], features_MBF, weight_MCF.transpose(1, 2))
 
 
+shapes, layer_names = described("convnet")
+
 CONVNET = Family(
     "convnet",
     shapes,
     layer_names,
-    unbound,
-    unbound,
-    sizes_of,
-    bind,
+    needs_sizes,
+    sizes=sizes_of,
+    with_sizes=with_sizes,
     chain=True,
     own_fields=("kernel_size", "stride", "pool_size"),
 )

@@ -9,12 +9,10 @@ A dense network has a closed form, which is faster.
 Axes: M members, B examples, C classes, K columns of S.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-
-from mdlray.models.family import Dropout, Parameters, prunable
 
 MAX_NUMBERS = 1 << 22
 """Numbers that the copies of a network for the examples of a chunk may hold: some 16 MB, and a few times that while
@@ -22,17 +20,18 @@ derivatives are taken."""
 
 
 def curvature_of(
-    forward: Callable[[Parameters, Tensor, Dropout | None], Tensor],
-    parameters: Parameters,
+    forward: Callable[[list[Tensor], Tensor, None], Tensor],
+    parameters: list[Tensor],
+    weights: Sequence[int],
     inputs_BP: Tensor,
     numbers_per_example: int,
-) -> Parameters:
+) -> list[Tensor]:
     """Mean over the batch of the diagonal, in the shapes and the order of the weight tensors of the stack.
 
+    `weights` are the positions of the weight tensors among the parameters.
     `numbers_per_example` is about how many numbers the forward pass holds for a member with one example; it decides how
     many examples go at once.
     """
-    weights = prunable(parameters)
     diagonals = [torch.zeros_like(parameters[index]) for index in weights]
     chunk = max(1, MAX_NUMBERS // numbers_per_example)
     for member in range(parameters[0].shape[0]):

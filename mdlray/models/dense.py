@@ -17,18 +17,7 @@ Axes: M members, B examples of a batch, P pixels, H units in, O units out, C cla
 import torch
 from torch import Tensor
 
-from mdlray.models.family import Dropout, Family, Parameters, Shapes
-
-
-def shapes(sizes: tuple[int, ...]) -> Shapes:
-    """(784, 100, 10) to [(100, 784), (100,), (10, 100), (10,)]."""
-    return [shape for i, o in zip(sizes, sizes[1:], strict=False) for shape in ((o, i), (o,))]
-
-
-def layer_names(sizes: tuple[int, ...]) -> list[str]:
-    """Names in the order of `shapes`: `hidden_1.weight`, `hidden_1.bias`, ..., `output.bias`."""
-    layers = [f"hidden_{number}" for number in range(1, len(sizes) - 1)] + ["output"]
-    return [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+from mdlray.models.family import Dropout, Family, Parameters, described
 
 
 def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = None) -> Tensor:
@@ -67,5 +56,7 @@ def _affine(weight_MOH: Tensor, bias_MO: Tensor, inputs: Tensor) -> Tensor:
     z_BMO = torch.addmm(bias_MO.reshape(-1), inputs, weight_MOH.reshape(members * units, -1).T)
     return z_BMO.view(-1, members, units).transpose(0, 1)
 
+
+shapes, layer_names = described("dense")
 
 DENSE = Family("dense", shapes, layer_names, forward, curvature, chain=True)

@@ -1,10 +1,10 @@
 """What a family of networks is: shapes, initial weights, and a forward pass over a stack of members.
 
-Parameters of a stack are a list of tensors in the family's order, each with the member as leading axis. Tensors with
-two or more axes per member are weights: they may be pruned and get a codebook. The others are biases: kept.
+Parameters of a stack are a list of tensors in the family's order, each with the member as leading axis. Each tensor
+has a role (`mdlray.architectures`): a weight may be pruned and gets a codebook in the file, what is plain is neither.
 
-Initial weights follow He et al. (2015, eq. 10): normal with variance 2 / fan-in, biases zero. Every member draws from
-its own generator, on the CPU, so that its start depends neither on its neighbors nor on the device.
+Initial weights follow He et al. (2015, eq. 10): normal with variance 2 / fan-in; plain tensors are zero. Every
+member draws from its own generator, on the CPU, so that its start depends neither on its neighbors nor on the device.
 
 Axes: M members, B examples of a batch, P pixels, H units, C classes.
 """
@@ -17,12 +17,13 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from mdlray.architectures import ARCHITECTURES, PLAIN, WEIGHT, Role, Shapes, Sizes, roles_by_axes
+from mdlray.models.curvature import curvature_of
 from mdlray.spec import ModelSpec
 
 Parameters = list[Tensor]
-Shapes = list[tuple[int, ...]]
-Sizes = tuple[int, ...]
-"""All that decides a network's tensors, as whole numbers; it is what a file keeps of the architecture."""
+Forward = Callable[[Parameters, Tensor, "Dropout | None"], Tensor]
+Curvature = Callable[[Parameters, Tensor], Parameters]
 
 
 def layer_sizes(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
@@ -35,17 +36,17 @@ class Family:
     """The functions that make a name in `MODELS` a network."""
 
     name: str
-    shapes: Callable[[tuple[int, ...]], Shapes]
-    """Layer sizes from input to output, e.g. (784, 100, 10), to the shapes of one member's parameters."""
-    layer_names: Callable[[tuple[int, ...]], list[str]]
+    shapes: Callable[[Sizes], Shapes]
+    """Sizes, e.g. (784, 100, 10), to the shapes of one member's parameters."""
+    layer_names: Callable[[Sizes], list[str]]
     """One name per parameter, e.g. `hidden_1.weight`."""
-    forward: Callable[[Parameters, Tensor, "Dropout | None"], Tensor]
+    forward: Forward
     """(parameters, inputs (B, P) shared by all members or (M, B, P), dropout) to logits (M, B, C)."""
-    curvature: Callable[[Parameters, Tensor], Parameters]
-    """(parameters, inputs (B, P)) to the diagonal of the generalized Gauss-Newton matrix of each weight tensor."""
+    own_curvature: Curvature | None = None
+    """What `curvature` gives, where the family has a faster way to it than the general one."""
     sizes: Callable[[ModelSpec, int, int], Sizes] = layer_sizes
     """(model, pixels of a picture, classes) to the numbers that the other functions take; ValueError if impossible."""
-    bind: Callable[[Sizes], "Family"] | None = None
+    with_sizes: Callable[[Sizes], "Family"] | None = None
     """The family as it is for these sizes, where `forward` and `curvature` need more than tensors tell (a stride)."""
     fans: Callable[[Sizes], list[int]] | None = None
     """Inputs that each parameter's unit sums over, where that is not what its shape says (shared weights)."""
@@ -54,10 +55,45 @@ class Family:
     unit may stand for a block of the next layer's inputs, the places of its map), so that units can be left out."""
     own_fields: tuple[str, ...] = ()
     """Fields of `ModelSpec` that `sizes` looks at beside `hidden_units`; any other would have no effect."""
+    roles: Callable[[Shapes], Sequence[Role]] = roles_by_axes
+    """The shapes of one member's parameters to the role of each, `weight` or `plain`; a weight has two or more axes."""
 
-    def of(self, sizes: Sizes) -> "Family":
+    def for_sizes(self, sizes: Sizes) -> "Family":
         """The family whose functions may be called for networks of these sizes."""
-        return self.bind(sizes) if self.bind else self
+        return self.with_sizes(sizes) if self.with_sizes else self
+
+    def weight_positions(self, shapes: Shapes) -> list[int]:
+        """Which of one member's parameters are weights; ValueError for roles that cannot be."""
+        roles = list(self.roles(shapes))
+        if len(roles) != len(shapes) or not set(roles) <= {WEIGHT, PLAIN}:
+            raise ValueError(
+                f"family {self.name!r} gives the roles {roles} for {len(shapes)} tensors; there must be one for each, "
+                f"{WEIGHT!r} or {PLAIN!r}."
+            )
+        positions = [index for index, role in enumerate(roles) if role == WEIGHT]
+        for index in positions:
+            if len(shapes[index]) < 2:
+                raise ValueError(
+                    f"family {self.name!r} calls a tensor of shape {shapes[index]} a weight; a weight has two or more "
+                    f"axes: give it the role {PLAIN!r}, or the shape (1, {shapes[index][0]})."
+                )
+        return positions
+
+    def prunable(self, parameters: Parameters) -> list[int]:
+        """Positions of the weight tensors of a stack."""
+        return self.weight_positions([tuple(parameter.shape[1:]) for parameter in parameters])
+
+    def weights(self, parameters: Parameters) -> Parameters:
+        """The weight tensors of a stack, (M, ...) each."""
+        return [parameters[index] for index in self.prunable(parameters)]
+
+    def curvature(self, parameters: Parameters, inputs_BP: Tensor) -> Parameters:
+        """Mean over the batch of the Gauss-Newton diagonal of each weight tensor of a stack, in their order."""
+        if self.own_curvature:
+            return self.own_curvature(parameters, inputs_BP)
+        # Twice its parameters is what a network with one example holds, where its units are fewer than its weights.
+        numbers = 2 * sum(parameter[0].numel() for parameter in parameters)
+        return curvature_of(self.forward, parameters, self.prunable(parameters), inputs_BP, numbers)
 
     def check_fields(self, model: ModelSpec) -> None:
         """ValueError for a field that is not left at its default and has no effect in this family."""
@@ -86,25 +122,52 @@ class Dropout:
         return hidden_MBH * scale_MBH
 
 
-def initialize(shapes: Shapes, generators: Sequence[torch.Generator], fans: Sequence[int] | None = None) -> Parameters:
-    """Initial parameters of a stack, on the CPU: one generator per member; `fans` as in `Family.fans`."""
+def initialize(
+    shapes: Shapes,
+    generators: Sequence[torch.Generator],
+    fans: Sequence[int] | None = None,
+    weights: Sequence[int] | None = None,
+) -> Parameters:
+    """Initial parameters of a stack, on the CPU: one generator per member.
+
+    `fans` is as in `Family.fans`; `weights` are the positions of the weights, by the usual roles if they are not given.
+    """
     fans = fans or [math.prod(shape[1:]) for shape in shapes]
-    pairs = list(zip(shapes, fans, strict=True))
-    members = [[_initial(shape, fan_in, generator) for shape, fan_in in pairs] for generator in generators]
+    if weights is None:
+        weights = [index for index, role in enumerate(roles_by_axes(shapes)) if role == WEIGHT]
+    kinds = [
+        (shape, fan_in if index in weights else None)
+        for index, (shape, fan_in) in enumerate(zip(shapes, fans, strict=True))
+    ]
+    members = [[_initial(shape, fan_in, generator) for shape, fan_in in kinds] for generator in generators]
     return [torch.stack(tensors) for tensors in zip(*members, strict=True)]
 
 
-def unbound(*_: object) -> NoReturn:
-    """Stands for `forward` and `curvature` in a family that has `bind`."""
-    raise ValueError("what this family's networks compute depends on their sizes: call family.of(sizes) first.")
+def described(name: str) -> tuple[Callable[[Sizes], Shapes], Callable[[Sizes], list[str]]]:
+    """Shapes and names of the tensors of one of our families, as functions of its sizes."""
+    tensors = ARCHITECTURES[name]
+
+    def shapes(sizes: Sizes) -> Shapes:
+        return [tensor.shape for tensor in tensors(sizes)]
+
+    def layer_names(sizes: Sizes) -> list[str]:
+        return [tensor.name for tensor in tensors(sizes)]
+
+    return shapes, layer_names
+
+
+def needs_sizes(*_: object) -> NoReturn:
+    """Stands for `forward` in a family that has `with_sizes`."""
+    raise ValueError("what this family's networks compute depends on their sizes: call family.for_sizes(sizes) first.")
 
 
 def prunable(parameters: Parameters) -> list[int]:
-    """Positions of the weight tensors, those with two or more axes per member."""
-    return [index for index, parameter in enumerate(parameters) if parameter.ndim >= 3]
+    """Positions of the weight tensors of a family with the usual roles; `Family.prunable` knows all roles."""
+    return [index for index, role in enumerate(roles_by_axes([p.shape[1:] for p in parameters])) if role == WEIGHT]
 
 
-def _initial(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
-    if len(shape) == 1:
+def _initial(shape: tuple[int, ...], fan_in: int | None, generator: torch.Generator) -> Tensor:
+    """Random for a weight, zeros without a fan-in."""
+    if fan_in is None:
         return torch.zeros(shape)
     return torch.randn(shape, generator=generator) * math.sqrt(2 / fan_in)

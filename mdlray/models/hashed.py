@@ -29,15 +29,15 @@ import torch
 import xxhash
 from torch import Tensor
 
+from mdlray.architectures import Sizes
+from mdlray.architectures.families import MAX_VIRTUAL, parts_of_hashed
 from mdlray.models import dense
 from mdlray.models.curvature import curvature_of
-from mdlray.models.family import Dropout, Family, Parameters, Shapes, Sizes, unbound
+from mdlray.models.family import Dropout, Family, Parameters, described, needs_sizes
 from mdlray.spec import ModelSpec
 
 MAX_BUCKETS = 2**22
 """Most buckets of a layer: a tensor in a file has no more columns."""
-MAX_VIRTUAL = 2**28
-"""Most virtual weights of all layers together; files are refused beyond."""
 MAX_LAYERS = 63
 """A file has room for the sizes of no more."""
 
@@ -61,34 +61,23 @@ def sizes_of(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
     return (*units, *buckets, model.hash_seed)
 
 
-def shapes(sizes: Sizes) -> Shapes:
-    """(784, 100, 10, 7840, 100, 0) to [(1, 7840), (100,), (1, 100), (10,)]; ValueError for impossible sizes."""
-    units, buckets, _ = _parts(sizes)
-    return [shape for o, k in zip(units[1:], buckets, strict=True) for shape in ((1, k), (o,))]
-
-
-def layer_names(sizes: Sizes) -> list[str]:
-    """Names in the order of `shapes`, those of a dense network."""
-    return dense.layer_names(_parts(sizes)[0])
-
-
 def fans(sizes: Sizes) -> list[int]:
     """Inputs of a unit in each layer: its virtual weights, not the buckets behind them."""
-    return [inputs for inputs in _parts(sizes)[0][:-1] for _ in ("weight", "bias")]
+    return [inputs for inputs in parts_of_hashed(sizes)[0][:-1] for _ in ("weight", "bias")]
 
 
-def bind(sizes: Sizes) -> Family:
+def with_sizes(sizes: Sizes) -> Family:
     """The family for these sizes: its forward pass knows the hash."""
-    units, buckets, hash_seed = _parts(sizes)
+    units, buckets, hash_seed = parts_of_hashed(sizes)
 
     def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = None) -> Tensor:
         return dense.forward(virtual_parameters(parameters, units, hash_seed), inputs, dropout)
 
     def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
         numbers = sum(2 * i * o for i, o in zip(units, units[1:], strict=False))
-        return curvature_of(forward, parameters, inputs_BP, numbers)
+        return curvature_of(forward, parameters, range(0, len(parameters), 2), inputs_BP, numbers)
 
-    return replace(HASHED, forward=forward, curvature=curvature)
+    return replace(HASHED, forward=forward, own_curvature=curvature)
 
 
 def virtual_parameters(parameters: Parameters, units: Sizes, hash_seed: int) -> Parameters:
@@ -112,26 +101,15 @@ def places(outputs: int, inputs: int, num_buckets: int, seed: int, device: torch
     return torch.from_numpy(np.fromiter(found, np.int64, outputs * inputs)).to(device)
 
 
-def _parts(sizes: Sizes) -> tuple[Sizes, Sizes, int]:
-    """Units of all layers, input first, buckets of each layer, and the hash's seed."""
-    layers = len(sizes) // 2 - 1
-    units, buckets = sizes[: layers + 1], sizes[layers + 1 : -1]
-    if len(sizes) < 4 or len(sizes) % 2 or min(units + buckets) < 1:
-        raise ValueError(
-            f"hashed has sizes {sizes}; they must be pixels, units of hidden layers and classes, as many numbers of "
-            "buckets as that makes layers, and the hash's seed, e.g. (784, 100, 10, 7840, 100, 0)."
-        )
-    return units, buckets, sizes[-1]
-
+shapes, layer_names = described("hashed")
 
 HASHED = Family(
     "hashed",
     shapes,
     layer_names,
-    unbound,
-    unbound,
-    sizes_of,
-    bind,
-    fans,
+    needs_sizes,
+    sizes=sizes_of,
+    with_sizes=with_sizes,
+    fans=fans,
     own_fields=("bucket_fraction", "hash_seed"),
 )

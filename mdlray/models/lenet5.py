@@ -24,29 +24,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d
 
 from mdlray.models import dense
-from mdlray.models.curvature import curvature_of
 from mdlray.models.dead_units import leave_out_dead
-from mdlray.models.family import Dropout, Family, Parameters, Shapes
-
-KERNEL = 5
-NUM_CONVOLUTIONS = 2
-
-
-def shapes(sizes: tuple[int, ...]) -> Shapes:
-    """(784, 20, 50, 500, 10) to [(20, 1, 5, 5), (20,), (50, 20, 5, 5), (50,), (500, 800), (500,), (10, 500), (10,)]."""
-    side = _side(sizes)
-    filters = sizes[1 : 1 + NUM_CONVOLUTIONS]
-    kernels = zip((1, *filters), filters, strict=False)
-    features = filters[-1] * _pooled(_pooled(side)) ** 2
-    return [shape for i, o in kernels for shape in ((o, i, KERNEL, KERNEL), (o,))] + dense.shapes(
-        (features, *sizes[1 + NUM_CONVOLUTIONS :])
-    )
-
-
-def layer_names(sizes: tuple[int, ...]) -> list[str]:
-    """Names in the order of `shapes`: `conv_1.weight`, `conv_1.bias`, ..., `hidden_1.weight`, ..., `output.bias`."""
-    convolutions = [f"conv_{number}.{kind}" for number in (1, 2) for kind in ("weight", "bias")]
-    return convolutions + dense.layer_names((0, *sizes[1 + NUM_CONVOLUTIONS :]))
+from mdlray.models.family import Dropout, Family, Parameters, described
 
 
 def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = None) -> Tensor:
@@ -70,26 +49,6 @@ def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = No
     return dense.forward(parameters[4:], features_MBF, dropout)
 
 
-def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
-    """Mean over the batch of the Gauss-Newton diagonal, in the shapes and the order of the weight tensors."""
-    # The numbers of one network; its maps have fewer for all usual sizes.
-    return curvature_of(forward, parameters, inputs_BP, 2 * sum(parameter[0].numel() for parameter in parameters))
+shapes, layer_names = described("lenet5")
 
-
-def _side(sizes: tuple[int, ...]) -> int:
-    """Pixels along an edge; ValueError for sizes that are no LeNet-5."""
-    side = math.isqrt(sizes[0])
-    if len(sizes) < NUM_CONVOLUTIONS + 2 or side**2 != sizes[0] or _pooled(_pooled(side)) < 1:
-        raise ValueError(
-            f"lenet5 has sizes {sizes}; they must be the pixels of a square picture of at least 16 x 16, two numbers "
-            "of filters, units of hidden layers (or none) and the classes, e.g. (784, 20, 50, 500, 10): "
-            "hidden_units=(20, 50, 500)."
-        )
-    return side
-
-
-def _pooled(side: int) -> int:
-    return (side - KERNEL + 1) // 2
-
-
-LENET5 = Family("lenet5", shapes, layer_names, forward, curvature, chain=True)
+LENET5 = Family("lenet5", shapes, layer_names, forward, chain=True)

@@ -17,7 +17,7 @@ class Network(nn.Module):
 
     def __init__(self, family: Family, sizes: tuple[int, ...], parameters: Parameters, mean: float, std: float):
         super().__init__()
-        self.family = family.of(sizes)
+        self.family = family.for_sizes(sizes)
         self.sizes = sizes
         self.mean = mean
         self.std = std

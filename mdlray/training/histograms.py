@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mdlray.models import Parameters, prunable
+from mdlray.models import Family, Parameters
 
 NUM_BINS = 64
 BEFORE, AFTER, TRAINED = "before_last_pruning", "after_last_pruning", "trained"
@@ -54,16 +54,19 @@ def count_weights(weights: Parameters, moment: str, epochs: Sequence[float]) -> 
 
 
 def histogram_rows(
-    histograms: Histograms, parameters: Parameters, trained_epochs: Sequence[int], layer_names: Sequence[str]
+    family: Family,
+    histograms: Histograms,
+    parameters: Parameters,
+    trained_epochs: Sequence[int],
+    layer_names: Sequence[str],
 ) -> list[list[dict[str, Any]]]:
     """Per member of a pack its rows of the table `weights`, without a trial.
 
     `histograms` is what training counted, `parameters` are those at its end, which are counted here; `layer_names` has
     one name per parameter.
     """
-    names = [layer_names[index] for index in prunable(parameters)]
-    weights = [parameters[index] for index in prunable(parameters)]
-    trained = count_weights(weights, TRAINED, [float(epochs) for epochs in trained_epochs])
+    names = [layer_names[index] for index in family.prunable(parameters)]
+    trained = count_weights(family.weights(parameters), TRAINED, [float(epochs) for epochs in trained_epochs])
     return [
         [{"layer": names[number % len(names)]} | asdict(one) for number, one in enumerate([*earlier, *last])]
         for earlier, last in zip(histograms, trained, strict=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mdlray.models import Family, Parameters, prunable
+from mdlray.models import Family, Parameters
 from mdlray.models.family import Dropout
 from mdlray.planning import Halving
 from mdlray.registry import find
@@ -88,7 +88,8 @@ def fit(
     shared = members[0].training
     state = begin or start(family, sizes, members, train.pixels_NP.device)
     steps_per_epoch = num_batches(train.pixels_NP.shape[0], shared.batch_size)
-    num_weights = sum(math.prod(shape) for shape in family.shapes(sizes) if len(shape) > 1)
+    shapes = family.shapes(sizes)
+    num_weights = sum(math.prod(shapes[index]) for index in family.weight_positions(shapes))
     brackets = [bracket(spec, num_weights) for spec in members]
     rungs = rung_epochs(halving, shared.num_epochs)
     course = _Course(members, state.members, train, validation)
@@ -136,7 +137,7 @@ def _train_epoch(
     family: Family, state: State, course: _Course, prune: Prune, steps_per_epoch: int, objective: Objective
 ) -> None:
     shared, parameters = course.training, state.parameters
-    weights = prunable(parameters)
+    weights = family.prunable(parameters)
     running = _Running(objective, len(state.members), parameters[0].device)
     done = state.epoch * steps_per_epoch
     steps, num_steps = range(done, done + steps_per_epoch), steps_per_epoch * shared.num_epochs

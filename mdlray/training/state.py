@@ -68,7 +68,8 @@ def start(
     """Before the first step: the given weights, or random ones from each member's own generator."""
     if parameters is None:
         generators = [_initial_generator(spec) for spec in specs]
-        parameters = initialize(family.shapes(sizes), generators, family.fans and family.fans(sizes))
+        shapes, fans = family.shapes(sizes), family.fans and family.fans(sizes)
+        parameters = initialize(shapes, generators, fans, family.weight_positions(shapes))
     parameters = [parameter.to(device) for parameter in parameters]
     return State(
         members=list(range(len(specs))),

@@ -113,13 +113,13 @@ def fit_students(
     places = [teachers.lineages.index(spec.lineage_key) for spec in specs]
     before = [parameter[places].to(device) for parameter in teachers.parameters]
     pixels_NP = train.pixels_NP if student.inputs == "true" else noise(student.noise_seed, train.pixels_NP)
-    asked = ask(family.of(teachers.sizes), before, pixels_NP, train.mean, train.std)
+    asked = ask(family.for_sizes(teachers.sizes), before, pixels_NP, train.mean, train.std)
     begin = resume(fits) if resume else None
     if begin is None:
         first = largest_units(family, sizes, before) if student.start == "largest" else None
         begin = start(family, sizes, fits, device, first)
     return fit(
-        family.of(sizes),
+        family.for_sizes(sizes),
         sizes,
         fits,
         asked,

@@ -120,4 +120,4 @@ def _network(spec: TrialSpec, images: Images) -> tuple[Family, tuple[int, ...]]:
     family = get_family(spec.model.family)
     family.check_fields(spec.model)
     sizes = family.sizes(spec.network, images.pixels_NP.shape[1], images.num_classes)
-    return family.of(sizes), sizes
+    return family.for_sizes(sizes), sizes

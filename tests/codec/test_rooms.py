@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FILE = next(iter(sorted(Path(__file__).parents[2].glob("results/reference/lenet300_records/models/*.mdl"))))
-ALLOWED = {"codec", "models", "registry", "spec", "storage"}
+ALLOWED = {"architectures", "codec", "models", "registry", "spec", "storage"}
 HEAVY = {"numba", "numpy", "torch"}
 NEITHER = {"matplotlib", "mlxtend", "optuna", "pandas", "pyarrow", "ray", "sklearn", "torchvision"}
 

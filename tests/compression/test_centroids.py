@@ -7,19 +7,16 @@ from mdlray.compression import Quantized, dequantize, quantize
 from mdlray.compression.centroids import train_centroids
 from mdlray.compression.rounding import round_codebook, round_mantissa
 from mdlray.models import get_family
-from mdlray.spec import CompressionSpec, TrialSpec, replace_fields
+from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import Examples, evaluate, fit
 
 FAMILY = get_family("dense")
-EPOCHS = {"first_epoch": 21, "num_epochs": 5, "batch_size": 20}
 
 
 def test_training_the_codebook_lowers_the_loss_and_moves_no_zero() -> None:
     parameters, data = trained_toy()
     quantized = [[quantize(parameters[i][m].numpy(), 3) for i in (0, 2)] for m in range(2)]
-    trained, tuned = train_centroids(
-        FAMILY, parameters, quantized, data, choices=[CompressionSpec()] * 2, order_seeds=[0, 0], **EPOCHS
-    )
+    trained, tuned = train_centroids(FAMILY, parameters, quantized, data, [spec_of()] * 2)
     before = nats(data, quantized, [parameters[1], parameters[3]])
     assert bool((nats(data, trained, [tuned[1], tuned[3]]) < before).all())
     for member in range(2):
@@ -33,8 +30,7 @@ def test_on_a_uniform_grid_the_step_is_trained_beside_free_codebooks() -> None:
     parameters, data = trained_toy()
     grids = ("uniform", "kmeans")
     quantized = [[quantize(parameters[i][m].numpy(), 3, grids[m]) for i in (0, 2)] for m in range(2)]
-    plain = [CompressionSpec()] * 2
-    trained, tuned = train_centroids(FAMILY, parameters, quantized, data, choices=plain, order_seeds=[0, 0], **EPOCHS)
+    trained, tuned = train_centroids(FAMILY, parameters, quantized, data, [spec_of()] * 2)
     before = nats(data, quantized, [parameters[1], parameters[3]])
     assert bool((nats(data, trained, [tuned[1], tuned[3]]) < before).all())
     for layer in range(2):
@@ -48,9 +44,7 @@ def test_on_a_uniform_grid_the_step_is_trained_beside_free_codebooks() -> None:
             [parameter[m : m + 1] for parameter in parameters],
             quantized[m : m + 1],
             data.of_members([m]),
-            choices=plain[:1],
-            order_seeds=[0],
-            **EPOCHS,
+            [spec_of()],
         )
         for layer in range(2):
             np.testing.assert_allclose(alone[0][layer].codebook, trained[m][layer].codebook, rtol=5e-3)
@@ -60,12 +54,10 @@ def test_the_loss_that_is_trained_is_that_of_rounded_numbers() -> None:
     """With one mantissa bit, training behind the rounding beats rounding what was trained without."""
     parameters, data = trained_toy()
     quantized = [[quantize(parameters[i][m].numpy(), 3) for i in (0, 2)] for m in range(2)]
-    few = CompressionSpec(codebook_mantissa_bits=1, bias_mantissa_bits=1)
+    few = spec_of(num_epochs=40, codebook_mantissa_bits=1, bias_mantissa_bits=1)
     found = {}
-    for name, choice in (("aware", few), ("after", CompressionSpec())):
-        layers, tuned = train_centroids(
-            FAMILY, parameters, quantized, data, choices=[choice] * 2, order_seeds=[0, 0], **EPOCHS | {"num_epochs": 40}
-        )
+    for name, spec in (("aware", few), ("after", spec_of(num_epochs=40))):
+        layers, tuned = train_centroids(FAMILY, parameters, quantized, data, [spec] * 2)
         rounded = [[round_codebook(layer, 1) for layer in member] for member in layers]
         biases = [round_mantissa(tuned[index], 1) for index in (1, 3)]
         found[name] = nats(data, rounded, biases)
@@ -74,6 +66,13 @@ def test_the_loss_that_is_trained_is_that_of_rounded_numbers() -> None:
                 assert np.array_equal(layer.codebook, one.codebook)
             assert all(torch.equal(tuned[i], bias) for i, bias in zip((1, 3), biases, strict=True))
     assert bool((found["aware"] < found["after"]).all())
+
+
+def spec_of(num_epochs: int = 5, **choices: int) -> TrialSpec:
+    """What is done after 20 epochs of training."""
+    compression = {f"compression.{name}": value for name, value in choices.items()}
+    changes = {"training.num_epochs": 20, "training.batch_size": 20, "compression.last_pruning_epoch": 20}
+    return replace_fields(TrialSpec(), changes | compression | {"compression.centroid_epochs": num_epochs})
 
 
 def trained_toy() -> tuple[list[torch.Tensor], Examples]:

@@ -38,7 +38,7 @@ def plain(sizes: tuple[int, ...]) -> nn.Sequential:
 @pytest.mark.parametrize("sizes", SIZES)
 def test_each_member_equals_a_plain_network(sizes: tuple[int, ...]) -> None:
     """Logits and gradients, alone and in a stack, of pictures that members share or have each its own."""
-    family, parameters = CONVNET.of(sizes), [p.requires_grad_() for p in stack(3, sizes)]
+    family, parameters = CONVNET.for_sizes(sizes), [p.requires_grad_() for p in stack(3, sizes)]
     inputs = torch.randn(6, sizes[0], generator=torch.Generator().manual_seed(0))
     own = torch.stack([inputs, inputs.flip(0), 2 * inputs])
     for given in (inputs, own):
@@ -64,8 +64,8 @@ def test_dropout_silences_places_of_maps_and_scales_the_others() -> None:
     parameters = stack(1, sizes)
     parameters[2], parameters[3] = torch.eye(48)[None], torch.zeros(1, 48)
     inputs = torch.randn(50, 100, generator=torch.Generator().manual_seed(0))
-    features = CONVNET.of(sizes).forward(parameters, inputs, None)
-    dropped = CONVNET.of(sizes).forward(parameters, inputs, Dropout([0.25], [torch.Generator().manual_seed(1)]))
+    features = CONVNET.for_sizes(sizes).forward(parameters, inputs, None)
+    dropped = CONVNET.for_sizes(sizes).forward(parameters, inputs, Dropout([0.25], [torch.Generator().manual_seed(1)]))
     kept = dropped != 0
     torch.testing.assert_close(dropped[kept], features[kept] / 0.75)
     assert 0.7 < float(kept.sum() / (features != 0).sum()) < 0.8
@@ -90,12 +90,12 @@ def test_sizes_follow_from_the_spec() -> None:
 )
 def test_impossible_networks_are_refused_with_advice(changes: dict[str, int], pixels: int) -> None:
     model = ModelSpec(**({"family": "convnet", "hidden_units": (8,)} | changes))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"convnet needs one number of channels, e.g. hidden_units=\(8,\)"):
+    with pytest.raises(ValueError, match="one number of channels, e.g. hidden_units=.8,."):
         CONVNET.sizes(model, pixels, 10)
 
 
 def test_the_forward_pass_asks_for_sizes() -> None:
-    with pytest.raises(ValueError, match=r"call family.of\(sizes\) first"):
+    with pytest.raises(ValueError, match=r"call family.for_sizes\(sizes\) first"):
         CONVNET.forward(stack(1, SIZES[0]), torch.zeros(1, 100), None)
 
 

@@ -75,7 +75,7 @@ def test_it_is_the_dense_network_of_its_buckets(sizes: tuple[int, ...]) -> None:
     inputs = torch.randn(8, sizes[0], generator=torch.Generator().manual_seed(0))
     virtual = [p.requires_grad_() for p in dense_of(parameters, sizes)]
     units, _, _ = split(sizes)
-    family = HASHED.of(sizes)
+    family = HASHED.for_sizes(sizes)
     for given in (inputs, torch.stack([inputs, inputs.flip(0), 2 * inputs])):
         logits, wanted = family.forward(parameters, given, None), dense.forward(virtual, given)
         torch.testing.assert_close(logits, wanted)
@@ -94,13 +94,15 @@ def test_it_is_the_dense_network_of_its_buckets(sizes: tuple[int, ...]) -> None:
 def test_a_member_alone_is_what_it_is_in_a_stack() -> None:
     sizes = SIZES[0]
     parameters, inputs = stack(3, sizes), torch.randn(8, 12, generator=torch.Generator().manual_seed(0))
-    among, alone = (HASHED.of(sizes).forward(p, inputs, None) for p in (parameters, [p[1:2] for p in parameters]))
+    among, alone = (
+        HASHED.for_sizes(sizes).forward(p, inputs, None) for p in (parameters, [p[1:2] for p in parameters])
+    )
     torch.testing.assert_close(among[1:2], alone)
 
 
 def test_another_seed_is_another_network() -> None:
     parameters, inputs = stack(1, (9, 4, 36, 0)), torch.ones(1, 9)
-    one, other = (HASHED.of((9, 4, 36, seed)).forward(parameters, inputs, None) for seed in (0, 1))
+    one, other = (HASHED.for_sizes((9, 4, 36, seed)).forward(parameters, inputs, None) for seed in (0, 1))
     assert not torch.allclose(one, other)
 
 
@@ -121,7 +123,7 @@ def test_initial_weights_follow_the_virtual_fan_in() -> None:
 
 @pytest.mark.parametrize("sizes", [(784,), (784, 100, 10), (784, 100, 10, 7840, 100), (784, 10, 0, 0)])
 def test_impossible_sizes_are_refused(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="hashed has sizes .* they must be pixels"):
+    with pytest.raises(ValueError, match="hashed has sizes .* needs two or more layer sizes"):
         shapes(sizes)
 
 

@@ -13,7 +13,7 @@ import mdlray
 from mdlray.data import load_images
 from mdlray.models import get_family
 from mdlray.models.family import Dropout, initialize
-from mdlray.models.lenet5 import curvature, forward, layer_names, shapes
+from mdlray.models.lenet5 import LENET5, forward, layer_names, shapes
 from mdlray.planning import Pack
 from mdlray.results.conversion import to_table
 from mdlray.results.pack_result import PackResult, model_file
@@ -80,7 +80,7 @@ def test_curvature_is_made_of_every_examples_jacobian(sizes: tuple[int, ...]) ->
     """E[J^T (diag(p) - p p^T) J] from torch.func's Jacobians of single examples."""
     parameters = [p.double() for p in stack(2, sizes)]
     inputs = pictures(11, sizes).double()
-    diagonals, network = curvature(parameters, inputs), plain(sizes)
+    diagonals, network = LENET5.curvature(parameters, inputs), plain(sizes)
     assert [d.shape for d in diagonals] == [p.shape for p in parameters[::2]]
     for member in range(2):
         names = [name for name, _ in network.named_parameters()]
@@ -102,7 +102,7 @@ def test_curvature_is_the_second_difference_of_the_loss() -> None:
     """Independent of autograd: the mean loss along each weight of the kernels, in double precision."""
     parameters, inputs = [p.double() for p in stack(1)], pictures(20).double()
     labels, step = torch.arange(20) % 3, 1e-4
-    diagonals = curvature(parameters, inputs)
+    diagonals = LENET5.curvature(parameters, inputs)
 
     def loss() -> float:
         return float(cross_entropy(forward(parameters, inputs)[0], labels))

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mdlray.compression.centroids import _assemble, _Layer
+from mdlray.compression.centroids import TrainableStack
 from mdlray.compression.pruning import Pruner, remove
 from mdlray.compression.quantization import Quantized
 from mdlray.compression.saliency import gauss_newton_diagonal, optimal_brain_damage
 from mdlray.models import get_family, prunable
 from mdlray.models.family import Dropout
-from mdlray.spec import CompressionSpec, TrialSpec, replace_fields
+from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import LEARNING_RATE_SCHEDULES, OPTIMIZERS, Examples, evaluate
 from mdlray.training.loop import _rates
 from mdlray.training.regularizers import add_penalty_gradient, member_strengths
@@ -45,14 +45,13 @@ def test_every_step_of_a_pack_stays_on_its_device(own_orders: bool) -> None:
         saliency = optimal_brain_damage(FAMILY, parameters, examples, 500)
         for scope in ("global", "per_layer"):
             made += remove(saliency, [torch.ones_like(s) for s in saliency], [0.1, 0.2, 0.3], scope)
-        choices = [CompressionSpec(bias_mantissa_bits=bits, codebook_mantissa_bits=bits) for bits in (3, 10, 10)]
+        bits = ("compression.bias_mantissa_bits", "compression.codebook_mantissa_bits")
+        specs = [replace_fields(TrialSpec(), dict.fromkeys(bits, number)) for number in (3, 10, 10)]
         symbols = [np.zeros((20, 784), np.int64), np.zeros((10, 20), np.int64)]
         steps = (None, 0.5, None)
-        members = [[Quantized(s, np.ones(4, np.float16), step) for step in steps] for s in symbols]
-        layers = [_Layer(layer, choices, CUDA) for layer in members]
-        leaves = [layer.codebook_MK for layer in layers] + [layer.top_M1 for layer in layers]
-        bits_M1 = torch.empty(3, 1, dtype=torch.int64, device=CUDA)
-        made += _assemble(layers, [*leaves, parameters[1], parameters[3]], bits_M1)
+        members = [[Quantized(s, np.ones(4, np.float16), step) for s in symbols] for step in steps]
+        trainable = TrainableStack(FAMILY, parameters, members, specs, CUDA)
+        made += [*trainable.leaves, *trainable.parameters()]
         made += gauss_newton_diagonal(FAMILY, parameters, examples, 500)
         evaluate(FAMILY, parameters, examples)
         assert {tensor.device.type for tensor in [*made, *saliency, *parameters, rates_SM]} == {"cuda"}

@@ -120,8 +120,8 @@ def test_channels_of_a_convolution_are_kept_with_the_places_of_their_maps() -> N
     chosen = largest_units(family, smaller, parameters)
     assert [tuple(p.shape[1:]) for p in chosen] == family.shapes(smaller)
     inputs = torch.randn(6, 144, generator=torch.Generator().manual_seed(2))
-    wanted = family.of(sizes).forward(parameters, inputs, None)
-    torch.testing.assert_close(family.of(smaller).forward(chosen, inputs, None), wanted)
+    wanted = family.for_sizes(sizes).forward(parameters, inputs, None)
+    torch.testing.assert_close(family.for_sizes(smaller).forward(chosen, inputs, None), wanted)
 
 
 CONVOLUTION = {"model__family": "convnet", "model__hidden_units": (4,), "model__pool_size": 4}

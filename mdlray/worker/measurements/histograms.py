@@ -9,7 +9,7 @@ def measure(measured: Measured) -> list[Row]:
     fitted, network = measured.stack.fitted, measured.network
     parameters = [parameter[network : network + 1] for parameter in fitted.parameters]
     counted, epochs = [fitted.histograms[network]], [fitted.trained_epochs[network]]
-    (rows,) = histogram_rows(counted, parameters, epochs, measured.layer_names)
+    (rows,) = histogram_rows(measured.stack.family, counted, parameters, epochs, measured.layer_names)
     return rows
 
 
