@@ -13,7 +13,7 @@ from torch import Tensor
 from mdlray.models import MODELS, Family, Parameters
 from mdlray.models.family import Dropout
 from mdlray.planning import Pack
-from mdlray.planning.sweep_file import load_sweep
+from mdlray.planning.sweep_file import read_sweep
 from mdlray.spec import ModelSpec, replace_fields
 from mdlray.testing import check_family
 from mdlray.worker.run_pack import WorkerConfig, run_pack
@@ -146,10 +146,10 @@ def test_the_readmes_family_runs_from_a_sweeps_file(tmp_path: Path, monkeypatch:
     text = (root / "tests/assets/tiny_sweep.py").read_text().replace("hidden_units=(6,)", "family='no_bias'")
     (tmp_path / "own.py").write_text(text + recipe)
     monkeypatch.setitem(MODELS, "no_bias", NO_BIAS)  # so that the recipe's family goes when the test ends
-    sweep = load_sweep(tmp_path / "own.py")
+    sweep, definitions = read_sweep(tmp_path / "own.py")
     assert MODELS["no_bias"] is not NO_BIAS
     check_family(MODELS["no_bias"], ModelSpec(family="no_bias", hidden_units=(12,)), whole_way=False)
     pruned = replace_fields(sweep.base, {"compression.pruning_ratio": 0.9})
-    result = run_pack(Pack("own", (pruned,)), WorkerConfig(definitions=text + recipe))
+    result = run_pack(Pack("own", (pruned,)), WorkerConfig(definitions=definitions))
     assert [row["status"] for row in result.rows] == ["ok"], result.rows[0]["error"]
     assert result.rows[0]["num_weights"] == 78_400 + 1000 and result.rows[0]["test_accuracy"] > 0.7
