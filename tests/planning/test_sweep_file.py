@@ -1,5 +1,9 @@
 """From a name to a sweep, and what is wrong with a file in words."""
 
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -56,3 +60,20 @@ def test_a_folder_here_adds_to_our_sweeps(tmp_path, monkeypatch) -> None:
 def test_the_checkouts_own_folder_is_no_other(monkeypatch) -> None:
     monkeypatch.chdir(OWN_SWEEPS.parent)
     assert all(note_on(path) is None for path in list_sweeps())
+
+
+@pytest.mark.slow
+def test_a_wheel_has_our_sweeps(tmp_path) -> None:
+    """Installed from a wheel, the command lists the same sweeps from any folder."""
+    root = OWN_SWEEPS.parent
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(root)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("mdlray-*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    code = "from mdlray.planning.sweep_file import *; print(*(path.stem for path in list_sweeps()), OWN_SWEEPS)"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    ours = sorted(path.stem for path in OWN_SWEEPS.glob("*.py"))
+    assert done.stdout.split() == [*ours, str(tmp_path / "installed" / "mdlray" / "_sweeps")]
