@@ -117,7 +117,7 @@ def measure(folder: str) -> dict[str, float]:
 
     trials = timed("load", lambda: mdlray.load(folder))
     front = timed("front_table", lambda: front_table(trials))
-    timed("write_front", lambda: Store(folder).write_front(front))
+    timed("write_front", lambda: Store(folder).write_derived({"front": front}))
     return seconds | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "cells": len(front)}
 
 

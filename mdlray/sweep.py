@@ -35,7 +35,7 @@ from mdlray.driver.work_queue import SearchRequest, SweepRequest, answered, open
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
 from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_listed_sweep, note_on, read_sweep
 from mdlray.results import Store
-from mdlray.results.derived.front import front_table
+from mdlray.results.derived import derive
 from mdlray.spec import TrialSpec
 from mdlray.storage.storage import below
 
@@ -262,12 +262,12 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
 
 
 def write_tables(store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compact the rows and write the front; returns both."""
+    """Compact the rows and write what follows from them; returns the rows and the front."""
     store.compact()
     trials = store.read_trials()
-    front = front_table(trials)
-    store.write_front(front)
-    return trials, front
+    tables = derive(trials)
+    store.write_derived(tables)
+    return trials, tables["front"]
 
 
 def print_sweeps() -> int:

@@ -272,7 +272,7 @@ def test_a_method_that_was_mended_runs_again_without_being_asked(tmp_path: Path)
     output = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
     assert process.returncode == 1 and "2 of 4 trials failed" in output and "KeyError: 'oops'" in output, output
     again = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
-    assert process.returncode == 1 and "all 4 trials are done" in again, again
+    assert process.returncode == 1 and "all 4 trials have a row, and 2 of them failed" in again, again
     sweep.write_text(f'{text}\n{broken}    return magnitude(*arguments)\n\n\nSALIENCIES["own"] = own\n')
     mended = end(process := start("own.py", "--gpus", "0", cwd=tmp_path))
     assert process.returncode == 0 and "2 trials in" in mended, mended

@@ -14,7 +14,8 @@ __all__ = ["Store", "load"]
 
 
 def load(folder: str | Path) -> pd.DataFrame:
-    """The rows of a sweep, one per trial (columns: `mdlray.results.schema.TRIALS`), also while it is running.
+    """The rows of a sweep, one per trial (columns: `mdlray.results.schema.TRIALS`, then derived ones), also while it is
+    running.
 
     Raises FileNotFoundError for a folder without results, ValueError for a damaged file, a newer row version, or
     a bucket that refuses us, OSError for one that does not answer.
@@ -26,4 +27,5 @@ def load(folder: str | Path) -> pd.DataFrame:
             f"there are no results in {store.folder}; `python -m mdlray.sweep {sweep}` makes some, "
             "and `python -m mdlray.sweep --list` names the sweeps there are."
         )
-    return store.read_trials()
+    trials, derived = store.read_trials(), store.read_derived()
+    return trials if derived is None else trials.merge(derived, on="trial_id", how="left")

@@ -3,7 +3,8 @@
     parts/ <table>.parquet        rows of each table, by pack and compacted (mdlray.results.parts)
     models/<trial_id>.mdl         the compressed networks
     checkpoints/<pack_id>.pt      packs that are half done
-    front.parquet manifest.json optuna.journal figures/ report.html
+    front.parquet derived.parquet                               what follows from all rows (mdlray.results.derived)
+    manifest.json optuna.journal figures/ report.html
 
 Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
 before, during and after a compaction. Assumes one writer at a time (the driver). The place is a folder of this machine
@@ -20,16 +21,18 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mdlray.results.conversion import to_frame, to_table
+from mdlray.results.derived import COLUMNS_TABLE, DERIVED_TABLES
 from mdlray.results.pack_result import PackResult, model_file
 from mdlray.results.parquet import parquet_bytes
 from mdlray.results.parts import Parts
-from mdlray.results.schema import FRONT, schema_of
+from mdlray.results.schema import schema_of
 from mdlray.results.tables import TABLES
 from mdlray.storage.storage import Storage, open_storage
 
-FRONT_NAME, MANIFEST, JOURNAL, REPORT = "front.parquet", "manifest.json", "optuna.journal", "report.html"
+MANIFEST, JOURNAL, REPORT = "manifest.json", "optuna.journal", "report.html"
 FIGURES, MODELS, CHECKPOINTS = "figures", "models", "checkpoints"
 
 
@@ -114,16 +117,28 @@ class Store:
 
         A table that older sweeps did not have is empty. ValueError lists the tables there are.
         """
+        if name in DERIVED_TABLES:
+            content = self._read(f"{name}.parquet")
+            if content is None:
+                raise ValueError(f"there is no table {name!r} in {self.folder} yet; a run makes it at its end.")
+            return to_frame(pq.read_table(pa.py_buffer(content)))
         return to_frame(self._parts.merged(name))
 
     def read_trials(self) -> pd.DataFrame:
         """One row per trial: `read("trials")`."""
         return self.read("trials")
 
-    def write_front(self, front: pd.DataFrame) -> None:
-        """Keep the table that `mdlray.results.derived.front.front_table` made."""
-        table = pa.Table.from_pandas(front, schema=FRONT, preserve_index=False)
-        self.storage.write({FRONT_NAME: parquet_bytes(table)})
+    def read_derived(self) -> pd.DataFrame | None:
+        """The derived columns, one row per trial (`mdlray.results.derived`); None where there are none."""
+        content = self._read(f"{COLUMNS_TABLE}.parquet")
+        return None if content is None else to_frame(pq.read_table(pa.py_buffer(content)))
+
+    def write_derived(self, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Keep what `mdlray.results.derived.derive` made, each table as `<name>.parquet`."""
+        for name, frame in tables.items():
+            schema = DERIVED_TABLES[name].schema if name in DERIVED_TABLES else None
+            table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+            self.storage.write({f"{_plain_name(name)}.parquet": parquet_bytes(table)})
 
     def write_report(self, files: Mapping[str, bytes]) -> list[Path | str]:
         """Keep figures and page (name below the folder → content); returns where they lie."""

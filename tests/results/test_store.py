@@ -30,7 +30,7 @@ def test_a_pack_lies_where_the_design_says(tmp_path, make_row):
     assert not (tmp_path / "trials.parquet").exists() and len(load(tmp_path)) == 1
     assert list(store.read("curves")["epoch"]) == [1, 2]
     store.compact()
-    store.write_front(front_table(store.read_trials()))
+    store.write_derived({"front": front_table(store.read_trials())})
     store.write_manifest({"sweep": "made"})
     names = {"trials.parquet", "curves.parquet", "layers.parquet", "weights.parquet"}
     names |= {"front.parquet", "manifest.json", "models", "parts"}

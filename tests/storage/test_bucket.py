@@ -97,7 +97,7 @@ def test_a_store_in_a_bucket_is_one_in_a_folder(s3, tmp_path, make_row):
         store.compact()
         write(store, make_row, 3)
         store.write_manifest({"runs": []})
-        store.write_front(front_table(store.read_trials()))
+        store.write_derived({"front": front_table(store.read_trials())})
     pd.testing.assert_frame_equal(load(ADDRESS), load(tmp_path / "toy"))
     pd.testing.assert_frame_equal(there.read("curves"), here.read("curves"))
     assert there.status_by_trial() == here.status_by_trial() and there.read_manifest() == {"runs": []}
