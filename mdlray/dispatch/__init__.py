@@ -31,6 +31,7 @@ for name, value in {
 if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or os.path.exists(TOKEN):
     os.environ.setdefault("RAY_AUTH_MODE", "token")
 
+from mdlray.dispatch.board import Board  # noqa: E402
 from mdlray.dispatch.connection import Shared, connect, disconnect, share  # noqa: E402
 from mdlray.dispatch.packs import DriverCallbacks, run_packs  # noqa: E402
 from mdlray.dispatch.resources import (  # noqa: E402
@@ -42,6 +43,7 @@ from mdlray.dispatch.resources import (  # noqa: E402
 )
 
 __all__ = [
+    "Board",
     "DriverCallbacks",
     "Resources",
     "Shared",

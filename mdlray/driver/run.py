@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from mdlray.results.pack_result import PackResult, failed_pack
 from mdlray.spec import TrialSpec
 
 if TYPE_CHECKING:
-    from mdlray.dispatch import Resources, Shared
+    from mdlray.dispatch import Board, Resources, Shared
     from mdlray.worker.run_pack import WorkerConfig
 
 
@@ -95,7 +96,8 @@ def run_missing(
         if resources.on_gpu and first_packs:
             resources = dispatch.share_gpus(resources, packs_per_gpu(first_packs, resources, config, images_of))
             config = replace(config, gpu_share=resources.gpus_per_pack)
-        recorder = RunRecorder(request, queue, resources, console, started)
+        board = dispatch.Board()
+        recorder = RunRecorder(request, queue, resources, console, started, board, lambda: signals.received is not None)
 
         def inputs(pack: Pack) -> dict[str, Any]:
             recorder.progress.pack_started(pack)
@@ -118,7 +120,12 @@ def run_missing(
                 done = dispatch.run_packs(
                     lambda: next(batches),
                     lambda pack, save, images, checkpoint: worker.run_pack(
-                        pack, config, images=images, checkpoint=checkpoint, save=save
+                        pack,
+                        config,
+                        images=images,
+                        checkpoint=checkpoint,
+                        save=save,
+                        report=partial(board.write, pack.pack_id),
                     ),
                     resources,
                     watch,
@@ -146,12 +153,26 @@ class RunRecorder:
     """Keeps what packs bring: rows and networks, the manifest, what is shown."""
 
     def __init__(
-        self, request: SweepRequest, queue: WorkQueue, resources: "Resources", console: Console, started: Started
+        self,
+        request: SweepRequest,
+        queue: WorkQueue,
+        resources: "Resources",
+        console: Console,
+        started: Started,
+        board: "Board",
+        is_stopping: Callable[[], bool],
     ):
-        self.request, self.queue, self.resources = request, queue, resources
+        self.request, self.queue, self.resources, self.board = request, queue, resources, board
         self.console, self.started = console, started
         self.progress = Progress(
-            queue.num_trials, queue.num_done, console, queue.num_packs, queue.effort, rows_so_far(request.store)
+            queue.num_trials,
+            queue.num_done,
+            console,
+            queue.packs,
+            rows_so_far(request.store),
+            resources.num_parallel,
+            board.read,
+            is_stopping,
         )
         self.before = request.store.read_manifest()
         self.checksums: dict[str, list[str]] = {}
@@ -163,6 +184,7 @@ class RunRecorder:
         store = self.request.store
         store.write_pack(pack.pack_id, result)
         store.delete_checkpoint(pack.pack_id)
+        self.board.wipe(pack.pack_id)
         self.queue.add_rows(result.rows)
         for name, checksum in result.checksums.items():
             self.checksums.setdefault(name, []).append(checksum)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds, training_effort
+from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds
 from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.results import Store
 from mdlray.results.store import JOURNAL
@@ -63,8 +63,8 @@ class WorkQueue:
     num_trials: int
     num_done: int
     num_packs: int | None = None
-    effort: float | None = None
-    """Of all trials, in the unit of `mdlray.planning.training_effort`; None for a search."""
+    packs: Sequence[Pack] | None = None
+    """All that are left, in their order; None for a search."""
 
 
 def answered(request: SweepRequest) -> dict[str, str]:
@@ -101,7 +101,7 @@ def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
         num_trials=len(trials),
         num_done=len(request.trials) - len(trials),
         num_packs=len(left),
-        effort=sum(map(training_effort, trials)),
+        packs=left,
     )
 
 

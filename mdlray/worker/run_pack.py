@@ -23,6 +23,7 @@ from mdlray.training.checkpoint import Checkpoints, Progress, Save
 from mdlray.training.students import plan_stages, teachers_of
 from mdlray.worker.compress import compress
 from mdlray.worker.config import Load, WorkerConfig, device_of, load_pack_images, released
+from mdlray.worker.epochs import EpochCounter, Report, count_epochs
 from mdlray.worker.measure import failed_networks, measure
 from mdlray.worker.measurements import added_columns, all_measurements
 from mdlray.worker.pieces import about_pack, packs_on_gpu, run_in_pieces
@@ -38,14 +39,17 @@ def run_pack(
     images: Load | None = None,
     checkpoint: bytes | None = None,
     save: Save | None = None,
+    report: Report | None = None,
 ) -> PackResult:
     """Train, compress, decode and measure every member of the pack; errors become failed rows.
 
     `images` gives the pack's, where somebody has prepared them; otherwise they are loaded here. `save` is given the
     state of training as bytes every `config.checkpoint_seconds`, at the end of an epoch; with such bytes as
-    `checkpoint` the pack goes on there, on the CPU with the same result to the bit.
+    `checkpoint` the pack goes on there, on the CPU with the same result to the bit. `report` is told about once a
+    second how many epochs are done.
     """
     started, device = time.perf_counter(), device_of(config)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     with released(device, config.num_threads):
         try:
             define(config.definitions)
@@ -53,7 +57,8 @@ def run_pack(
             loaded = (images or partial(load_pack_images, pack, config))()
             about = about_pack(pack, config, loaded)
             checkpoints = Checkpoints(about, checkpoint, save, config.checkpoint_seconds)
-            result = run_in_pieces(run_networks, pack, loaded, device, config, checkpoints)
+            run = partial(run_networks, epochs=count_epochs(pack, checkpoints.done, report, name) if report else None)
+            result = run_in_pieces(run, pack, loaded, device, config, checkpoints)
             first = pack.members[0]
             checksums = {describe_images(first.data, first.seeds.randomization): loaded.checksum}
             result = join([PackResult(columns=added, checksums=checksums, notes=checkpoints.notes), result])
@@ -62,7 +67,6 @@ def run_pack(
         if device.type == "cuda" and any(row["status"] == "failed" for row in result.rows):
             # A broken CUDA context stays broken: let this raise, so that the next pack gets a new worker.
             torch.cuda.synchronize()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return of_pack(result, pack, sweep_version(config.definitions), device=name, seconds=time.perf_counter() - started)
 
 
@@ -73,17 +77,21 @@ def run_networks(
     device: torch.device,
     config: WorkerConfig,
     checkpoints: Checkpoints | None = None,
+    epochs: EpochCounter | None = None,
 ) -> PackResult:
     """Train these networks as one stack, then their students stage by stage; measure the trials of each."""
     data = load_data(images, networks, device)
     stages = plan_stages(networks, trials)
     progress = checkpoints.progress(networks) if checkpoints else Progress()
     after_epoch = partial(checkpoints.after_epoch, networks, progress) if checkpoints else None
+    if epochs:
+        epochs.skip(spec for stage in stages[: len(progress.results)] for spec in stage.specs)
     for number in range(len(progress.results), len(stages)):
         stage = stages[number]
+        each_epoch = epochs.after(stage.specs, after_epoch) if epochs else after_epoch
         teachers = None if stage.teacher is None else progress.teachers[stage.teacher]
         resume = partial(progress.begin, device=device)
-        stack = train_stage(stage, networks, teachers, data, config.halving, resume, after_epoch)
+        stack = train_stage(stage, networks, teachers, data, config.halving, resume, each_epoch)
         lost = teachers.lost if teachers else {}
         results = [failed_networks(trials, stage.specs, lost)]
         if stack:

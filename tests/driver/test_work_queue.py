@@ -90,12 +90,7 @@ def test_a_grid_is_given_out_once_and_whole(tmp_path: Path) -> None:
     queue.add_rows(store_rows(Store(tmp_path), packs[0]))
     assert queue.more() is None, "rows bring no new packs"
     assert (queue.num_trials, queue.num_done, queue.num_packs) == (12, 0, 3)
-    assert list(queue.samples) == expand(GRID) and queue.effort == 12 * grid_effort()
-
-
-def grid_effort() -> float:
-    """Epochs times hidden units of each of its trials."""
-    return GRID.base.training.num_epochs * float(sum(GRID.base.model.hidden_units))
+    assert list(queue.samples) == expand(GRID) and queue.packs == packs
 
 
 def test_packs_with_rows_are_struck_off_and_the_others_stay_as_they_were(tmp_path: Path) -> None:
@@ -112,7 +107,7 @@ def test_packs_with_rows_are_struck_off_and_the_others_stay_as_they_were(tmp_pat
         queue = grid_queue(again, TWO_CPUS)
         assert queue.more() == packs and queue.more() is None, how
         assert (queue.num_trials, queue.num_done) == (4 * len(packs), 12 - 4 * len(packs)), how
-        assert queue.num_packs == len(packs) and queue.effort == 4 * len(packs) * grid_effort(), how
+        assert queue.num_packs == len(packs) and queue.packs == packs, how
 
 
 def test_gpus_get_packs_of_their_own_size(tmp_path: Path) -> None:
@@ -126,7 +121,7 @@ def test_a_search_writes_its_journal_with_every_batch_and_goes_on_from_there(tmp
     for name, stops in {"disturbed": True, "undisturbed": False}.items():
         request, done[name], journals = asked_for(SEARCH, tmp_path / name), [], [0]
         queue = search_queue(request, TWO_CPUS)
-        assert (queue.num_trials, queue.num_done, queue.num_packs, queue.effort) == (16, 0, None, None)
+        assert (queue.num_trials, queue.num_done, queue.num_packs, queue.packs) == (16, 0, None, None)
         assert {spec.data.dataset for spec in queue.samples} == {"mnist", "kmnist"}
         while (packs := queue.more()) is not None:
             for pack in packs:
