@@ -255,7 +255,7 @@ def test_failed_rows_are_listed_and_retried_on_request(tmp_path: Path) -> None:
     output = end(process := start(str(sweep), "--gpus", "0", cwd=tmp_path))
     assert process.returncode == 1 and "2 of 4 trials failed" in output and "try a lower learning_rate" in output
     again = end(process := start(str(sweep), "--gpus", "0", cwd=tmp_path))
-    assert process.returncode == 1 and "all 4 trials are done" in again
+    assert process.returncode == 1 and "all 4 trials have a row, and 2 of them failed" in again
     retried = end(process := start(str(sweep), "--gpus", "0", "--retry-failed", cwd=tmp_path))
     assert process.returncode == 1 and "2 trials in" in retried
     assert len(mdlray.load(tmp_path / "results" / "wild")) == 4
@@ -279,6 +279,22 @@ def test_a_method_that_was_mended_runs_again_without_being_asked(tmp_path: Path)
     rows = mdlray.load(tmp_path / "results" / "own")
     assert (rows["status"] == "ok").all() and rows.groupby("method")["sweep_version"].nunique().eq(1).all()
     assert rows["sweep_version"].nunique() == 2
+
+
+@pytest.mark.slow
+def test_a_sweep_in_which_nothing_works_ends_after_three_packs_and_says_the_error_once(tmp_path: Path) -> None:
+    sweep = tmp_path / "broken.py"
+    text = (ASSETS / "tiny_sweep.py").read_text().replace('name="tiny_sweep"', 'name="broken"')
+    text = text.replace('method="magnitude"', 'method="broken"').replace("vary_seeds(6)", "vary_seeds(20)")
+    method = "def broken(*arguments):\n    raise RuntimeError('it never works')\n\nSALIENCIES['broken'] = broken\n"
+    sweep.write_text(f"from mdlray.compression import SALIENCIES\n{text}\n{method}")
+    output = end(process := start(str(sweep), "--gpus", "0", "--cpus", "1", cwd=tmp_path))
+    assert process.returncode == 1 and output.count("it never works") == 1, output
+    assert "the first 3 packs failed, each of their 6 trials with one error" in output
+    assert "--gpus 0 --cpus 1 --retry-failed" in output
+    assert list(mdlray.load(tmp_path / "results" / "broken")["status"]) == ["failed"] * 6
+    output = end(process := start(str(sweep), "--gpus", "0", "--trials", "6", cwd=tmp_path))
+    assert process.returncode == 1 and "nothing to run: all 6 trials have a row, and 6 of them failed" in output
 
 
 @pytest.mark.slow

@@ -111,7 +111,17 @@ def _advice(error: OSError | ValueError) -> str:
             f"the paths of its sockets are longer than the system allows ({error}), because they lie below TMPDIR or "
             "RAY_TMPDIR. Set RAY_TMPDIR to a short folder, e.g. RAY_TMPDIR=/tmp."
         )
-    if isinstance(error, OSError) and error.filename and ".ray" in Path(os.fsdecode(error.filename)).parts:
+    home = Path("~").expanduser()
+    if (
+        isinstance(error, OSError)
+        and error.filename
+        and Path(os.fsdecode(error.filename))
+        in (
+            home,
+            home / ".ray",
+            home / ".ray" / "auth_token",
+        )
+    ):
         return (
             f"it cannot write the token of its cluster to {error.filename} ({error.strerror}). Set HOME to a folder "
             "that you may write to, or RAY_AUTH_MODE=disabled if you alone can reach this machine's ports."

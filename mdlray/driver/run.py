@@ -214,7 +214,7 @@ class RunRecorder:
         if not (others or works or error.startswith("diverged")):
             raise NothingWorksError(
                 f"the first {FIRST_PACKS} packs failed, each of their {progress.num_failed} trials with one error, so "
-                f"the others are not run: {error} The column `error` of trials.parquet says where it was raised."
+                f"the others are not run: {error} (the column `error` of trials.parquet says where it was raised)."
             )
 
     def note(self) -> None:
