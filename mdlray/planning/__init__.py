@@ -1,6 +1,6 @@
-"""A question and its way to packs: a sweep's file -> `Sweep` -> `TrialSpec`s -> `Pack`s, minus what is done.
+"""From a question to packs: a sweep's file -> `Sweep` -> `TrialSpec`s -> `Pack`s, without the trials that are done.
 
-A sweep's file needs `Sweep`, `vary`, `cross`, `vary_seeds` and, for a search, `usual_space`.
+A sweep's file imports `Sweep`, `vary`, `cross`, `vary_seeds` and, for a search, `usual_space` from here.
 """
 
 from mdlray.planning.packs import Pack, ceil_div, missing_packs, missing_trials, plan_grid, plan_packs, training_effort

@@ -1,8 +1,9 @@
-"""Trials -> packs, minus what is done.
+"""Trials -> packs, and which of them are still to be run.
 
-Packs are cut from the whole sweep, never from what happens to be missing, and a pack's rows are stored at once; so a
-resumed sweep trains the same packs as an undisturbed one. Within a pack members share shapes and steps (`stack_key`),
-and where possible the data order, which makes the first layer one product for all of them.
+Packs are cut from the whole sweep, and not from the trials that happen to be missing. All rows of a pack are stored at
+once. So a sweep that was interrupted and resumed trains the same packs as one that was not. The networks of a pack
+have equal shapes and equal numbers of steps (`stack_key`). Where possible they also see the examples in the same order
+(the same data order), because the first layer is then one product for all of them.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from mdlray.spec import TrialSpec
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials that are trained together; `sweep` goes into their rows."""
+    """Trials that are trained together; `sweep` is the name of the sweep, which their rows carry."""
 
     sweep: str
     members: tuple[TrialSpec, ...]
@@ -26,16 +27,16 @@ class Pack:
 
     @property
     def pack_id(self) -> str:
-        """Derived from the members, in order."""
+        """16 hex digits, a hash of the trial ids in their order."""
         return hashlib.sha256(":".join(spec.trial_id for spec in self.members).encode()).hexdigest()[:16]
 
 
 @dataclass
 class _DataOrder:
-    """Trials of one stack whose networks see the training examples in one order."""
+    """Trials of one stack whose networks see the training examples in the same order."""
 
     lineages: dict[str, list[TrialSpec]] = field(default_factory=dict)
-    """`lineage_key` -> the trials that share a training, and the students of its network."""
+    """`lineage_key` -> the trials of one trained network, and of its students."""
 
 
 @dataclass
@@ -43,15 +44,15 @@ class _Stack:
     """Trials that may be trained as one stacked model."""
 
     data_orders: dict[int, _DataOrder] = field(default_factory=dict)
-    """`seeds.data_order` -> its trials."""
+    """`seeds.data_order` -> the trials with that data order."""
 
 
 def plan_packs(sweep: str, trials: Iterable[TrialSpec], networks_per_pack: int) -> list[Pack]:
-    """Packs in which at most `networks_per_pack` networks are trained, as even as possible.
+    """Packs of at most `networks_per_pack` networks, of sizes as even as possible.
 
-    Trials that share a training stay together, and so do students of one network. A pack has one data order where
-    enough trials share it; smaller groups of one stack are put together. For example, 30 repetitions with 30 data
-    orders and at most 8 networks per pack make packs of 8, 8, 8 and 6 trials.
+    Trials of one trained network stay together, and so do the students of one network. If enough trials of a stack
+    share a data order, they get packs of their own. Otherwise, trials with several data orders are put into one pack.
+    For example, 30 repetitions with 30 data orders and at most 8 networks per pack make packs of 8, 8, 8 and 6 trials.
     """
     packs = []
     for stack in _stacks(trials):
@@ -62,10 +63,14 @@ def plan_packs(sweep: str, trials: Iterable[TrialSpec], networks_per_pack: int) 
 
 
 def plan_grid(sweep: Sweep, trials: Sequence[TrialSpec], *, on_gpu: bool, num_parallel: int) -> list[Pack]:
-    """Packs no larger than the sweep wants on this kind of device, nor than a device's share of all networks."""
+    """Packs for `num_parallel` workers, each no larger than the sweep allows and than a worker's share.
+
+    The sweep allows `networks_per_pack` networks on a GPU and `networks_per_pack_cpu` on a CPU. A worker's share is the
+    number of networks divided by `num_parallel`, rounded up: 20 networks on 4 CPUs make packs of 5, and no CPU idles.
+    """
     num_networks = len({spec.lineage_key for spec in trials})
-    most = sweep.networks_per_pack if on_gpu else sweep.networks_per_pack_cpu
-    return plan_packs(sweep.name, trials, min(most, ceil_div(num_networks, num_parallel)))
+    limit = sweep.networks_per_pack if on_gpu else sweep.networks_per_pack_cpu
+    return plan_packs(sweep.name, trials, min(limit, ceil_div(num_networks, num_parallel)))
 
 
 def ceil_div(number: int, divisor: int) -> int:
@@ -83,7 +88,7 @@ def _stacks(trials: Iterable[TrialSpec]) -> Iterable[_Stack]:
 
 
 def _grouped_by_data_order(stack: _Stack, networks_per_pack: int) -> list[list[list[TrialSpec]]]:
-    """Groups of lineages: those of one data order, or of several where they fit into one pack together."""
+    """Groups of lineages: those of one data order, or of several data orders that fit into one pack together."""
     groups: list[list[list[TrialSpec]]] = []
     for data_order in stack.data_orders.values():
         lineages = list(data_order.lineages.values())
@@ -95,7 +100,7 @@ def _grouped_by_data_order(stack: _Stack, networks_per_pack: int) -> list[list[l
 
 
 def _cut_evenly(lineages: Sequence[list[TrialSpec]], most: int) -> Iterator[Sequence[list[TrialSpec]]]:
-    """As few parts of at most `most` lineages as it takes, whose sizes differ by at most one."""
+    """The smallest number of parts with at most `most` lineages each; their sizes differ by at most one."""
     num_parts = ceil_div(len(lineages), most)
     cuts = [len(lineages) * cut // num_parts for cut in range(num_parts + 1)]
     for start, stop in itertools.pairwise(cuts):
@@ -109,10 +114,10 @@ def missing_trials(
     retry_failed: bool,
     halving: Halving | None = None,
 ) -> tuple[TrialSpec, ...]:
-    """Trials without a row that answers for them.
+    """The trials that are still to be run; `status_by_trial` gives the status of each trial that has a row.
 
-    A failed row does unless it is retried; a stopped one does where the sweep stops members itself (`halving`),
-    otherwise the trial is trained to its end.
+    A trial with status `ok` is done. A failed trial is done unless `retry_failed` is set. A trial that was stopped
+    early is done if the sweep stops trials early itself (`halving`); otherwise it is trained again, to its end.
     """
     finished = {"ok"} | (set() if retry_failed else {"failed"}) | ({"stopped"} if halving else set())
     return tuple(spec for spec in trials if status_by_trial.get(spec.trial_id) not in finished)
@@ -125,14 +130,14 @@ def missing_packs(
     retry_failed: bool,
     halving: Halving | None = None,
 ) -> list[Pack]:
-    """What is left to do: packs without the members that have a row which answers for them."""
-    left = [
+    """The packs with only those trials that are still to be run (`missing_trials`); empty packs are left out."""
+    reduced_packs = [
         Pack(pack.sweep, missing_trials(pack.members, status_by_trial, retry_failed=retry_failed, halving=halving))
         for pack in packs
     ]
-    return [pack for pack in left if pack.members]
+    return [pack for pack in reduced_packs if pack.members]
 
 
 def training_effort(spec: TrialSpec) -> float:
-    """A trial's training effort: epochs times hidden units, the unit in which durations are compared."""
+    """Epochs times hidden units of a trial, e.g. 100 epochs of 512-512 units: 102,400. Durations are compared by it."""
     return spec.num_epochs * float(sum(spec.network.hidden_units) or 1)

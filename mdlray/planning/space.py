@@ -1,16 +1,18 @@
-"""What a search moves in: a function from an Optuna trial to the fields that it sets, and where it begins.
+"""The space of a search: a function from an Optuna trial to fields of a `TrialSpec`, and where the search begins.
 
-`suggest_fields` is the space of every sweep that has none of its own:
+`suggest_fields` is the space of every sweep that has no space of its own. It suggests these parameters ("log" marks
+those on a logarithmic scale):
 
-    architecture     depth and 2^k units in each hidden layer: few shapes, so that equal ones meet in a pack
-    method           which weights go; unless it is `none`, the fraction that is kept (log), steps and exponent (log)
-    regularizer      and, unless it is `none`, its strength (log)
+    architecture     the depth, and 2^k units in each hidden layer; few shapes, because a pack has networks of one shape
+    method           what ranks the weights; unless it is `none`, also the fraction of the weights that is kept (log),
+                     the number of pruning steps (log) and the exponent of the pruning schedule (log)
+    regularizer      the penalty; unless it is `none`, also its strength (log)
     levels           2^k values of a codebook
     learning rate    log
-    lossy choices    only those a sweep asks for (`LossySpace`), the others are as in its base
+    lossy choices    those that the sweep asks for (`LossySpace`); all others are fixed by the sweep's base
 
-Parameters that would have no effect are not suggested (conditional parameters, as Optuna means them). The trial is
-anything with Optuna's `suggest_...` methods; Optuna itself is not imported here.
+A parameter that would have no effect is not suggested: Optuna calls such a space conditional. The trial may be any
+object with Optuna's `suggest_...` methods; Optuna itself is not imported here.
 """
 
 import functools
@@ -27,18 +29,18 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Where a search looks, how long, and in how large steps."""
+    """What a search may choose, how many trials it has, and how many it asks for at once."""
 
     suggest: Callable[[Any], Fields]
-    """An Optuna trial to the fields of a `TrialSpec` that it sets, by their paths."""
+    """Takes an Optuna trial and returns fields by their paths, e.g. `{"training.learning_rate": 0.1}`."""
     strata: tuple[Fields, ...] = ({},)
-    """One search, and one front, for each of these: data sets and levels of randomization."""
+    """Fields that are fixed, e.g. a data set and a level of randomization; each stratum has a search and a front."""
     first_points: tuple[Mapping[str, Any], ...] = ()
-    """Parameters of the first trials of each stratum (corners); what a point leaves out is suggested."""
+    """Parameters of the first trials of each stratum; parameters that a point does not set are suggested."""
     num_trials: int = 300
-    """Over all strata, unless `--trials` says otherwise."""
+    """The number of trials over all strata; the option `--trials` overrides it."""
     trials_per_batch: int = 32
-    """Trials of a stratum that are asked for at once, and told together when all are done."""
+    """How many trials of a stratum are asked for at once; their results are told to Optuna together."""
 
     def __post_init__(self) -> None:
         if not callable(self.suggest):
@@ -54,7 +56,7 @@ class Space:
                 f"strata of a space are {self.strata!r:.200} and first_points {self.first_points!r:.200}; both are "
                 'tuples of mappings, and there is one stratum at least, e.g. strata=({"data.dataset": "mnist"},).'
             )
-        # Python's numbers: the journal is JSON, which knows no other.
+        # The journal is JSON, so NumPy's numbers become Python's.
         for name in ("strata", "first_points"):
             plain = tuple({key: to_python(value) for key, value in part.items()} for part in getattr(self, name))
             object.__setattr__(self, name, plain)
@@ -62,18 +64,18 @@ class Space:
 
 @dataclass(frozen=True, kw_only=True)
 class LossySpace:
-    """Choices between training and the file that are searched, too; all are off here. Ranges are inclusive.
+    """Choices between training and the file that a search may also make; by default it makes none of them.
 
-    What gains bytes at no loss (`remove_dead_units`, `unit_order`) is better set in a sweep's base than searched, but
-    may be: a list of one value sets it.
+    Ranges are inclusive. `remove_dead_units` and `unit_order` save bytes at no loss, so a sweep's base should set them.
+    They can still be searched; a list of one value sets that value.
     """
 
     levels_per_layer: bool = False
-    """Levels of each weight tensor on its own (`log2_levels_1` …) in place of one number for all."""
+    """Suggest the number of levels of each weight tensor (`log2_levels_1` …) instead of one number for all tensors."""
     grids: Sequence[str] = ()
     """Names in `mdlray.compression.GRIDS`."""
     rate_distortion: Range | None = None
-    """λ in nats per example and bit (log), e.g. (1e-7, 1e-4); whether any is used (`assignment`) is suggested first."""
+    """Range of λ in nats per example and bit (log), e.g. (1e-7, 1e-4). `assignment` says first whether λ is used."""
     codebook_mantissa_bits: tuple[int, int] | None = None
     bias_mantissa_bits: tuple[int, int] | None = None
     remove_dead_units: Sequence[bool] = ()
@@ -96,7 +98,7 @@ def suggest_fields(
     learning_rate: Range = (0.02, 0.4),
     lossy: LossySpace | None = None,
 ) -> Fields:
-    """The fields of one trial; ranges are inclusive."""
+    """The fields that an Optuna trial sets, by their paths; ranges are inclusive."""
     lossy = lossy or LossySpace()
     depth = trial.suggest_categorical("depth", list(depths)) if len(depths) > 1 else depths[0]
     fields: dict[str, Any] = {
@@ -108,7 +110,7 @@ def suggest_fields(
         levels, per_layer = CompressionSpec.quantization_levels, tuple(2**exponent for exponent in exponents)
     else:
         levels, per_layer = 2 ** trial.suggest_int("log2_levels", *log2_levels), ()
-    # Both are set, because whichever is used takes the place of what a sweep's base says.
+    # Both fields are set, so that the sweep's base decides neither of them.
     fields |= {"compression.quantization_levels": levels, "compression.levels_per_layer": per_layer}
     regularizer = trial.suggest_categorical("regularizer", list(regularizers))
     strength = 0.0
@@ -136,8 +138,9 @@ def _suggest_lossy(trial: Any, lossy: LossySpace) -> Fields:
     bits = (("codebook_mantissa_bits", lossy.codebook_mantissa_bits), ("bias_mantissa_bits", lossy.bias_mantissa_bits))
     fields |= {f"compression.{name}": trial.suggest_int(name, *ends) for name, ends in bits if ends}
     if lossy.rate_distortion:
-        paid = trial.suggest_categorical("assignment", ["nearest", "rate_distortion"]) == "rate_distortion"
-        price = trial.suggest_float("rate_distortion", *lossy.rate_distortion, log=True) if paid else 0.0
+        assignment = trial.suggest_categorical("assignment", ["nearest", "rate_distortion"])
+        is_used = assignment == "rate_distortion"
+        price = trial.suggest_float("rate_distortion", *lossy.rate_distortion, log=True) if is_used else 0.0
         fields["compression.rate_distortion"] = price
     return fields
 
@@ -154,11 +157,12 @@ def usual_space(
     trials_per_batch: int = 32,
     lossy: LossySpace | None = None,
 ) -> Space:
-    """`suggest_fields` with these ranges, beginning at its corners; with `lossy` also over those choices.
+    """`suggest_fields` with these ranges; `lossy` adds choices between training and the file.
 
-    The corners are the ends of the front: the smallest and the largest network, kept whole and pruned to the end, with
-    the first and the last of the regularizers and the last of the methods; everything else is suggested. A corner names
-    only what `suggest_fields` suggests there: no depth where there is one, no fraction to keep of method `none`.
+    The first points of the search are corners of the space, near the ends of the front: the smallest and the largest
+    network, with all weights and with the fewest, with the first and the last regularizer, and with the last method.
+    All other parameters of these points are suggested. A point sets only parameters that `suggest_fields` suggests:
+    it sets no depth if there is only one, and no fraction of kept weights if the method is `none`.
     """
     names: dict[str, Any] = {"methods": methods, "regularizers": regularizers, "depths": depths}
     ranges: dict[str, Any] = {"log2_units": log2_units, "kept_fraction": kept_fraction, "lossy": lossy}
@@ -166,13 +170,15 @@ def usual_space(
         (depths[0],), log2_units, kept_fraction, methods[-1:], (regularizers[0], regularizers[-1])
     )
     parameters = ("depth", "log2_units", "kept_fraction", "method", "regularizer")
-    never = {"depth"} if len(depths) == 1 else set()
-    never |= {"kept_fraction"} if list(methods[-1:]) == ["none"] else set()
+    never_suggested = {"depth"} if len(depths) == 1 else set()
+    never_suggested |= {"kept_fraction"} if list(methods[-1:]) == ["none"] else set()
     points = (dict(zip(parameters, corner, strict=True)) for corner in corners)
     return Space(
         suggest=functools.partial(suggest_fields, **names, **ranges),
         strata=strata,
-        first_points=tuple({name: value for name, value in point.items() if name not in never} for point in points),
+        first_points=tuple(
+            {name: value for name, value in point.items() if name not in never_suggested} for point in points
+        ),
         num_trials=num_trials,
         trials_per_batch=trials_per_batch,
     )

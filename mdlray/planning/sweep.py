@@ -1,8 +1,8 @@
 """A sweep as a value: axes -> `TrialSpec`s.
 
-A grid is a mapping from an axis to its options; an option is the set of fields it changes, so that one axis may move
-several fields at once (`Mag-L1` = method and regularizer). The first axis varies slowest. A sweep is the union of its
-grids, without doubles.
+A grid maps the name of an axis to its options. An option is a set of fields and their values, so one axis may change
+several fields at once: the option `Mag-L1` sets the method and the regularizer. A grid has a trial for each combination
+of options, and its first axis varies slowest. The trials of a sweep are those of all its grids; each trial counts once.
 """
 
 import itertools
@@ -17,17 +17,17 @@ Option = Mapping[str, Any]
 Grid = Mapping[str, Sequence[Option]]
 
 _SEARCHED = ("model", "training", "compression", "student", "seeds")
-"""The parts of a trial that a search moves or holds fixed; what is left, the data, is a stratum."""
+"""The parts of a trial that are equal in all strata of a search; strata differ in the remaining part, the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halving:
-    """Early stopping inside a pack: where members are compared, and who goes on (`mdlray.training.halving`)."""
+    """Early stopping in a pack: when its networks are compared, and how many go on (`mdlray.training.halving`)."""
 
     rungs: tuple[float, ...] = (0.25, 0.5)
-    """Fractions of the epochs after which the members of a bracket are compared."""
+    """Fractions of the epochs after which the networks of a bracket are compared."""
     keep: float = 0.5
-    """Fraction of a bracket that stays, at least one."""
+    """Fraction of a bracket's networks that go on, at least one network."""
 
     def __post_init__(self) -> None:
         if not self.rungs or any(not 0 < rung < 1 for rung in self.rungs):
@@ -38,27 +38,27 @@ class Halving:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A question to many networks."""
+    """A question that many networks answer: a set of trials, or a space that a search moves in."""
 
     name: str
     question: str
-    """One line, shown by `--list`."""
+    """One line, which `--list` shows."""
     base: TrialSpec
-    """Every field that no axis changes."""
+    """A trial with the values of all fields that no axis changes."""
     grids: tuple[Grid, ...] = ()
-    """Empty for a sweep that is a search by nature."""
+    """Empty for a sweep that can only be searched."""
     space: Space | None = None
-    """Where `--search` looks; without it, in `space_of` the sweep."""
+    """The space of `--search`; None for the usual space with the grids' values (`space_of`)."""
     study: str = ""
-    """A name in `mdlray.studies.registry.STUDIES`: the paper whose printed numbers and claims the report adds."""
+    """A name in `mdlray.studies.registry.STUDIES`; the report adds the printed numbers and claims of that paper."""
     quick: "Sweep | None" = None
-    """The same question in a minute on a CPU, on embedded data."""
+    """A variant that takes about a minute on a CPU, on data that comes with the package."""
     networks_per_pack: int = 256
-    """At most this many networks are trained in a pack on a GPU, where only large products keep the device busy."""
+    """The most networks of a pack on a GPU, where only large products keep the device busy."""
     networks_per_pack_cpu: int = 15
-    """The same on a CPU, where more than this gain nothing (`benchmarks/packing.py`)."""
+    """The most networks of a pack on a CPU, where larger packs gain nothing (`benchmarks/packing.py`)."""
     halving: Halving | None = None
-    """Stop the worse members of a pack early; the default trains all to the end."""
+    """How the worse networks of a pack are stopped early; None trains all of them to the end."""
 
     def __post_init__(self) -> None:
         grids_are_right = not isinstance(self.grids, Mapping) and all(
@@ -92,12 +92,17 @@ def vary(field: str, *values: Any) -> tuple[Option, ...]:
 
 
 def cross(*axes: Sequence[Option]) -> tuple[Option, ...]:
-    """One axis out of several: every combination of their options, the first varying slowest."""
-    return tuple({k: v for option in options for k, v in option.items()} for options in itertools.product(*axes))
+    """One axis made of several: every combination of their options; the first axis varies slowest."""
+    return tuple(
+        {field: value for option in options for field, value in option.items()} for options in itertools.product(*axes)
+    )
 
 
 def vary_seeds(count: int) -> tuple[Option, ...]:
-    """Repetitions 0 .. count - 1 that differ in initial weights, data order and randomization together."""
+    """An axis of `count` repetitions, each with other initial weights, another data order and another randomization.
+
+    Repetition 3 has the value 3 in all three seeds.
+    """
     names = ("seeds.initialization", "seeds.data_order", "seeds.randomization")
     return tuple(dict.fromkeys(names, seed) for seed in range(count))
 
@@ -105,9 +110,9 @@ def vary_seeds(count: int) -> tuple[Option, ...]:
 def expand(
     sweep: Sweep, *, changes: Mapping[str, Any] | None = None, seed: int = 0, num_trials: int | None = None
 ) -> list[TrialSpec]:
-    """All trials of the sweep in order, without doubles, at most the first `num_trials`.
+    """The trials of the sweep in their order, each once; at most the first `num_trials`.
 
-    `changes` overrides fields of every trial (`{"data.dataset": "kmnist"}`), `seed` is added to every seed.
+    `changes` overrides fields of every trial, e.g. `{"data.dataset": "kmnist"}`. `seed` is added to every seed.
     """
     trials: dict[str, TrialSpec] = {}
     parts: SharedParts = {}
@@ -127,9 +132,10 @@ def replace_seeds(spec: TrialSpec, added: int) -> TrialSpec:
 
 
 def space_of(sweep: Sweep) -> Space:
-    """The sweep's own space, or the usual one with the data, methods and penalties of its grids.
+    """The sweep's own space, or the usual space with the data, methods, penalties and depths of its grids.
 
-    ValueError where the grids ask what the usual space does not move in: other families of networks, students.
+    ValueError if the sweep has no space and its grids have several families of networks, or students, which the usual
+    space does not have.
     """
     if sweep.space:
         return sweep.space

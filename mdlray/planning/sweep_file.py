@@ -1,7 +1,8 @@
-"""Files that ask questions: a name or a path -> the file -> its `SWEEP`, and what workers need of it.
+"""The name or the path of a sweep's file -> its `SWEEP`, and what workers need to run the file.
 
-Our own sweeps come with the package. A folder `sweeps/` in the current directory adds to them, and a file there takes
-the place of ours of the same name (`note_on` says so). What else lies there harms nobody: it is listed with its error.
+The package comes with sweeps of its own. Files in the folder `sweeps/` of the current directory are added to them. If
+a file there has the name of a sweep of the package, it is used instead of it, and `note_on` says so. A file there that
+is no sweep does no harm: the list shows it with its error.
 """
 
 from pathlib import Path
@@ -10,12 +11,15 @@ from mdlray.planning.definitions import Definitions, read_definitions
 from mdlray.planning.sweep import Sweep
 
 _PACKAGED = Path(__file__).parents[1] / "_sweeps"
-"""Where a wheel has our sweeps."""
+"""Folder of the package's sweeps in an installed wheel; a checkout has them in `sweeps/`."""
 OWN_SWEEPS = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "sweeps"
 
 
 def list_sweeps() -> list[Path]:
-    """Our sweeps and the files in `sweeps/` of the current directory, sorted by name; of two of one name the latter."""
+    """The package's sweeps and the files in `sweeps/` of the current directory, sorted by name.
+
+    Of two files with the same name, only the one in the current directory is listed.
+    """
     files: dict[str, Path] = {}
     for folder in (OWN_SWEEPS, Path("sweeps")):
         files |= {path.stem: path for path in folder.glob("*.py") if not path.name.startswith("_")}
@@ -23,7 +27,7 @@ def list_sweeps() -> list[Path]:
 
 
 def find_sweep(name: str) -> Path:
-    """The file of a sweep that `list_sweeps` lists, or a path to one; ValueError says what there is."""
+    """The file of the sweep with this name, or at this path if it ends in `.py`; ValueError lists the known names."""
     if name.endswith(".py"):
         path = Path(name)
         if not path.is_file():
@@ -39,27 +43,30 @@ def find_sweep(name: str) -> Path:
 
 
 def note_on(path: Path) -> str | None:
-    """A word where a file in `sweeps/` of the current directory has taken the place of one of ours."""
-    ours = OWN_SWEEPS / path.name
-    if path.parent != Path("sweeps") or not ours.is_file() or path.resolve() == ours.resolve():
+    """A note for the user if this file is used instead of a sweep of the package with the same name; else None."""
+    own_file = OWN_SWEEPS / path.name
+    if path.parent != Path("sweeps") or not own_file.is_file() or path.resolve() == own_file.resolve():
         return None
-    return f"{path.absolute()} takes the place of mdlray's own sweep of that name ({ours})"
+    return f"{path.absolute()} takes the place of mdlray's own sweep of that name ({own_file})"
 
 
 def load_sweep(path: Path) -> Sweep:
-    """The `SWEEP` of a file; ValueError names the file and the line where it cannot be run."""
+    """The `SWEEP` of a file; ValueError names the file, and the line at which it fails."""
     return read_sweep(path)[0]
 
 
 def load_listed_sweep(path: Path) -> Sweep:
-    """As `load_sweep`, for a file that nobody named: one without the word SWEEP may be any script, and is not run."""
+    """The `SWEEP` of a file that the user did not name.
+
+    A file without the word SWEEP may be any script, so it is not run. ValueError as `load_sweep`, and for such a file.
+    """
     if b"SWEEP" not in path.read_bytes().replace(b"\0", b""):
         raise ValueError(f"{path} does not define SWEEP.")
     return load_sweep(path)
 
 
 def read_sweep(path: Path) -> tuple[Sweep, Definitions]:
-    """The `SWEEP` of a file, and the file as workers need it; ValueError as `load_sweep`."""
+    """The `SWEEP` of a file, and the file in the form that is sent to workers; ValueError as `load_sweep`."""
     definitions, names = read_definitions(path)
     sweep = names.get("SWEEP")
     if not isinstance(sweep, Sweep):
