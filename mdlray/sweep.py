@@ -19,7 +19,6 @@ if __name__ == "__main__":
     signals.install()
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,10 +30,20 @@ from mdlray.driver.cpus import usable_cpus
 from mdlray.driver.output import Output
 from mdlray.driver.run import Machines, NothingWorksError, run_missing
 from mdlray.driver.summary import failure_lines, front_tables, plan_summary, print_notes, search_summary
-from mdlray.driver.work_queue import SearchRequest, SweepRequest, answered, open_search, settle
+from mdlray.driver.work_queue import (
+    SearchRequest,
+    SweepRequest,
+    answered,
+    digest_of,
+    notes_on_plan,
+    open_search,
+    prepare_folder,
+    settle,
+)
 from mdlray.planning import expand, missing_packs, missing_trials, plan_grid, space_of
 from mdlray.planning.sweep_file import find_sweep, list_sweeps, load_listed_sweep, note_on, read_sweep
 from mdlray.results import Store
+from mdlray.results.asked import asked_notes, asked_rows, variant_of
 from mdlray.results.derived import derive
 from mdlray.spec import TrialSpec
 from mdlray.storage.storage import below
@@ -143,12 +152,12 @@ def prepare(
         digest = digest_of(background_images, datasets)
         search_request = SearchRequest(sampler, seed, num_trials, changes, digest, definitions.version[:8])
     else:
-        specs = expand(sweep, changes=changes, seed=seed, num_trials=num_trials)
-        digest = digest_of(background_images, [spec.data.dataset for spec in specs])
+        specs = expand(sweep, changes=changes, seed=seed)
+        digest = digest_of(background_images, [spec.data.dataset for spec in specs[:num_trials]])
         specs = [settle(spec, 0, digest) for spec in specs]
     return SweepRequest(
         sweep,
-        specs,
+        specs[:num_trials],
         search_request,
         Store(below(results, folder)),
         data.expanduser().resolve(),
@@ -156,26 +165,16 @@ def prepare(
         definitions,
         retry_failed,
         signals.command,
+        variant_of(dataset, seed, digest),
+        # Not only the first --trials: a command that runs less must not take the other rows off the front.
+        frozenset(spec.trial_id for spec in specs),
     )
-
-
-def digest_of(folder: Path | None, datasets: Sequence[str]) -> str | None:
-    """What a user's photographs add to the ids of the trials that have them as backgrounds."""
-    from mdlray.data import backgrounds_digest
-
-    if folder is None:
-        return None
-    if not any(dataset.endswith("_background_images") for dataset in datasets):
-        raise ValueError(
-            f"--background-images {folder} has no effect: no trial has a data set that ends in _background_images; "
-            "leave it out, or choose one with --dataset, e.g. --dataset mnist_background_images."
-        )
-    return backgrounds_digest(folder)
 
 
 def run(request: SweepRequest, machines: Machines) -> int:
     """Run what is missing, then write the tables; returns the exit code."""
     with request.store.writing():
+        print_notes(console, prepare_folder(request))
         if not is_missing(request):
             console.print(nothing_to_run(request), soft_wrap=True)
             return finish(request, interrupted=False)
@@ -250,6 +249,8 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
         console.print(table)
     trials_path, front_path, page = (store.path(name) for name in ("trials.parquet", "front.parquet", "report.html"))
     console.print(f"tables: {trials_path}, {front_path}; picture: {page}", soft_wrap=True)
+    for note in asked_notes(store):
+        console.print(note, soft_wrap=True)
     mine = open_search(request).trial_ids() if request.search else {spec.trial_id for spec in request.trials}
     failed = trials[(trials["status"] == "failed") & trials["trial_id"].isin(mine)]
     if failed.empty:
@@ -262,10 +263,10 @@ def finish(request: SweepRequest, *, interrupted: bool) -> int:
 
 
 def write_tables(store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compact the rows and write what follows from them; returns the rows and the front."""
+    """Compact the rows and write what follows from those that are asked; returns all rows and the front."""
     store.compact()
     trials = store.read_trials()
-    tables = derive(trials)
+    tables = derive(asked_rows(store, trials))
     store.write_derived(tables)
     return trials, tables["front"]
 
@@ -308,6 +309,7 @@ def show_plan(request: SweepRequest, machines: Machines) -> int:
         find_dataset(dataset)
     for line in lines:
         console.print(line, soft_wrap=isinstance(line, str))
+    print_notes(console, notes_on_plan(request))
     if gpus is None:
         console.print("planned for CPUs; with --gpus N for GPUs, whose packs are larger", soft_wrap=True)
     return EXIT_OK

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 import mdlray
 from mdlray.data import load_images
-from mdlray.driver.work_queue import settle
+from mdlray.driver.work_queue import digest_of, settle
 from mdlray.results import Store
 from mdlray.spec import TrialSpec, replace_fields
-from mdlray.sweep import app, digest_of
+from mdlray.sweep import app
 
 ASSETS = Path(__file__).parent / "assets"
 TINY = str(ASSETS / "tiny_sweep.py")

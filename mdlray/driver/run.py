@@ -27,6 +27,7 @@ from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search
 from mdlray.planning import Pack, ceil_div, training_effort
 from mdlray.planning.definitions import Definitions, define, sweep_version
 from mdlray.results import Store
+from mdlray.results.asked import asked_rows
 from mdlray.results.pack_result import PackResult, failed_pack
 from mdlray.spec import TrialSpec
 
@@ -281,8 +282,8 @@ def packs_per_gpu(
 
 
 def rows_so_far(store: Store) -> list[Mapping[str, Any]]:
-    """What the display of the front needs of the rows there are."""
+    """What the display of the front needs of the rows that are asked and already there."""
     if not store.has_results():
         return []
-    rows: list[Any] = store.read_trials()[list(SHOWN)].to_dict("records")
+    rows: list[Any] = asked_rows(store, store.read_trials())[list(SHOWN)].to_dict("records")
     return rows

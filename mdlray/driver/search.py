@@ -159,6 +159,10 @@ class Search:
         trials = [trial for stratum in self.strata for trial in stratum.told.get_trials(deepcopy=False)]
         return {trial.user_attrs["trial_id"] for trial in trials if "trial_id" in trial.user_attrs}
 
+    def asked_ids(self) -> set[str]:
+        """The trials that the studies were told of, and those of the batches that are out."""
+        return self.trial_ids() | {spec.trial_id for stratum in self.strata for spec in stratum.batch.values()}
+
     def journal_bytes(self) -> bytes:
         """The studies as an Optuna journal file."""
         return self.journal.content()

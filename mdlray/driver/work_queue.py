@@ -10,6 +10,8 @@ import pandas as pd
 from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds
 from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.results import Store
+from mdlray.results.asked import count_not_asked, not_asked_note, note_asked, with_variant
+from mdlray.results.damage import move_damaged_aside
 from mdlray.results.store import JOURNAL
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.storage.storage import move_aside
@@ -48,6 +50,10 @@ class SweepRequest:
     retry_failed: bool
     command: str
     """To be typed again."""
+    variant: str = ""
+    """The options of the command line that change trials, e.g. `--dataset mnist --seed 5` (`mdlray.results.asked`)."""
+    asked: frozenset[str] = frozenset()
+    """Ids of all trials of a grid, also of those beyond `--trials`; a search asks as it goes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,21 @@ class WorkQueue:
     num_packs: int | None = None
     packs: Sequence[Pack] | None = None
     """All that are left, in their order; None for a search."""
+
+
+def prepare_folder(request: SweepRequest) -> list[str]:
+    """Move damaged files aside and note what is asked, before anything runs; returns what to tell about the files."""
+    notes = move_damaged_aside(request.store)
+    note_asked(request.store, request.variant, open_search(request).asked_ids() if request.search else request.asked)
+    return notes
+
+
+def notes_on_plan(request: SweepRequest) -> list[str]:
+    """What people should know of rows that a grid would not ask; a search does not know yet what it asks."""
+    if request.search:
+        return []
+    number = count_not_asked(request.store, with_variant(request.store, request.variant, request.asked))
+    return [not_asked_note(number)] if number else []
 
 
 def answered(request: SweepRequest) -> dict[str, str]:
@@ -125,6 +146,8 @@ def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
 
     def more() -> Sequence[Pack] | None:
         packs = search.packs()
+        # Before it is run, so that a report that is drawn meanwhile shows its rows.
+        note_asked(request.store, request.variant, search.asked_ids())
         keep_journal()
         check_names([spec for pack in packs or () for spec in pack.members])
         return packs
@@ -181,3 +204,17 @@ def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSp
     if background_images and spec.data.dataset.endswith("_background_images"):
         spec = replace_fields(spec, {"data.backgrounds": background_images})
     return spec
+
+
+def digest_of(folder: Path | None, datasets: Sequence[str]) -> str | None:
+    """What a user's photographs add to the ids of the trials that have them as backgrounds."""
+    from mdlray.data import backgrounds_digest
+
+    if folder is None:
+        return None
+    if not any(dataset.endswith("_background_images") for dataset in datasets):
+        raise ValueError(
+            f"--background-images {folder} has no effect: no trial has a data set that ends in _background_images; "
+            "leave it out, or choose one with --dataset, e.g. --dataset mnist_background_images."
+        )
+    return backgrounds_digest(folder)

@@ -11,6 +11,7 @@ report.html                                     all of it, self-contained
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,10 +26,13 @@ from mdlray.report.weight_spread import NOTE as SPREAD_NOTE
 from mdlray.report.weight_spread import weight_spreads
 from mdlray.report.weights import weight_pictures
 from mdlray.results import Store, load
+from mdlray.results.asked import asked_notes, asked_rows
 from mdlray.results.derived.front import front_table
+from mdlray.results.manifest import last_run
+from mdlray.results.parquet import DamagedFileError
 from mdlray.results.store import FIGURES, REPORT
 
-__all__ = ["study_of", "write_report"]
+__all__ = ["notes_on", "study_of", "write_report"]
 
 _CAPTIONS = {
     "accuracy_vs_bytes": "Accuracy over compressed size",
@@ -42,6 +46,7 @@ _CAPTIONS = {
 def write_report(folder: str | Path, others: Sequence[str | Path] = (), study: Study | None = None) -> list[Path | str]:
     """Draw and write everything for the sweep in `folder` from the rows it has now; returns the files written.
 
+    Only rows of trials that the sweep asks take part (`mdlray.results.asked`); the page says how many others there are.
     Rows of the `others` take part as if they were this sweep's; a trial that several have counts once. Nothing is
     written into those. `study` adds its files, sections and curves. Raises FileNotFoundError for a folder without
     results, ValueError for a damaged table or a newer row version.
@@ -63,12 +68,13 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = (), study: S
     files = {f"{FIGURES}/{name}.png": picture.png for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}.svg": picture.svg for name, picture in pictures.items()}
     files |= {f"{FIGURES}/{name}": content for name, content in findings.files.items()}
-    summary = _summary(trials if not others else load(folder), trials, front, [Store(other).name for other in others])
+    own = asked_rows(store, load(folder)) if others else trials
+    summary = _summary(own, trials, front, [Store(other).name for other in others])
     sections = _sections(trials, front, weight_spreads(trials, weights), findings.sections)
     files[REPORT] = page(
         title=store.name,
-        question=_question(store),
-        summary=summary,
+        question=str(_last_run(store).get("question", "")),
+        summary=" ".join([summary, *notes_on(folder)]),
         pictures={_CAPTIONS[name]: picture.png for name, picture in pictures.items()},
         sections=sections,
     ).encode()
@@ -77,14 +83,26 @@ def write_report(folder: str | Path, others: Sequence[str | Path] = (), study: S
 
 def study_of(folder: str | Path) -> str:
     """The name of the study that the last run's sweep named; empty where it named none."""
-    runs = Store(folder).read_manifest().get("runs", [])
-    return str(runs[-1].get("study", "")) if runs else ""
+    return str(_last_run(Store(folder)).get("study", ""))
 
 
-def _question(store: Store) -> str:
-    """The sweep's, as the last run noted it (`mdlray.driver.manifest`)."""
-    runs = store.read_manifest().get("runs", [])
-    return str(runs[-1]["question"]) if runs else ""
+def notes_on(folder: str | Path) -> list[str]:
+    """Sentences for a reader of the report: of a damaged manifest, and of rows that the sweep does not ask."""
+    store = Store(folder)
+    notes = []
+    try:
+        store.read_manifest()
+    except DamagedFileError as error:
+        notes.append(f"The question and the study of the sweep are not known: {error}")
+    return notes + asked_notes(store)
+
+
+def _last_run(store: Store) -> dict[str, Any]:
+    """What the manifest says of the last run of the command; nothing where the manifest is damaged (`notes_on`)."""
+    try:
+        return last_run(store.read_manifest())
+    except DamagedFileError:
+        return {}
 
 
 def _summary(own: pd.DataFrame, trials: pd.DataFrame, front: pd.DataFrame, others: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mdlray.results import Store, load
+from mdlray.results.asked import asked_rows
 
 _ORDER = {"ok": 0, "stopped": 1, "failed": 2}
 
@@ -18,9 +19,10 @@ _ORDER = {"ok": 0, "stopped": 1, "failed": 2}
 def joined(folders: Sequence[str | Path]) -> tuple[pd.DataFrame, "pd.Series[int]"]:
     """The rows of all folders, each trial once, and for each row the number of the folder that it is from.
 
+    Of a folder only those rows take part whose trials its sweep asks (`mdlray.results.asked`).
     Raises what `mdlray.load` raises for any of the folders.
     """
-    tables = [load(folder) for folder in folders]
+    tables = [asked_rows(Store(folder), load(folder)) for folder in folders]
     if len(tables) == 1:
         return tables[0], pd.Series(0, index=tables[0].index)
     rows = pd.concat(tables, ignore_index=True)

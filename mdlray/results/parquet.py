@@ -22,6 +22,12 @@ _REJECTED = (pa.ArrowException, OSError, ValueError)
 class DamagedFileError(ValueError):
     """The bytes of a file were read whole, and they are not what the file should hold."""
 
+    def __init__(self, where: Path | str, reason: str):
+        self.reason = reason
+        super().__init__(
+            f"{where} is damaged: {reason}. Run the sweep again: it moves the file aside and says what is lost with it."
+        )
+
 
 def parquet_bytes(table: pa.Table) -> bytes:
     """The table as the bytes of a Parquet file."""
@@ -55,10 +61,9 @@ def read_parquet(storage: Storage, name: str, columns: Sequence[str] | None = No
     except (MemoryError, pa.ArrowCancelled):
         raise
     except _REJECTED as error:
+        first_line = str(error).partition("\n")[0].rstrip(".")
         raise DamagedFileError(
-            f"{where} is damaged: all its {len(content):,} bytes were read, and they are no Parquet table "
-            f"({str(error).partition(chr(10))[0]}). Run the sweep again: it moves the file aside, and says what of it "
-            "is run anew."
+            where, f"all its {len(content):,} bytes were read, and they are no Parquet table: {first_line}"
         ) from error
     return _accepted(table, where)
 

@@ -25,8 +25,9 @@ import pyarrow.parquet as pq
 
 from mdlray.results.conversion import to_frame, to_table
 from mdlray.results.derived import COLUMNS_TABLE, DERIVED_TABLES
+from mdlray.results.manifest import parse_manifest
 from mdlray.results.pack_result import PackResult, model_file
-from mdlray.results.parquet import parquet_bytes
+from mdlray.results.parquet import DamagedFileError, parquet_bytes
 from mdlray.results.parts import Parts
 from mdlray.results.schema import schema_of
 from mdlray.results.tables import TABLES
@@ -150,9 +151,11 @@ class Store:
         self.storage.write({MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
 
     def read_manifest(self) -> dict[str, Any]:
-        """What `write_manifest` kept; empty where nothing was."""
-        manifest: dict[str, Any] = json.loads(self._read(MANIFEST) or b"{}")
-        return manifest
+        """What `write_manifest` kept; empty where there is nothing, DamagedFileError where it cannot be understood."""
+        try:
+            return parse_manifest(self._read(MANIFEST) or b"{}")
+        except ValueError as error:
+            raise DamagedFileError(self.path(MANIFEST), str(error)) from error
 
     def write_journal(self, content: bytes) -> None:
         """Keep the search's journal."""

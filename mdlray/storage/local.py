@@ -39,8 +39,8 @@ class LocalFolder:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.path.resolve().name
+        """The folder's name as text; bytes that are no UTF-8 are replaced."""
+        return os.fsencode(self.path.resolve().name).decode(errors="replace")
 
     @property
     def num_parallel(self) -> int:
