@@ -123,7 +123,7 @@ class TrialSpec:
     def stack_key(self) -> str:
         """Trials with equal keys have equal shapes and numbers of steps, and may be trained as one stacked model."""
         steps = [self.training.batch_size, self.training.num_epochs, self.training.optimizer]
-        parts = {"images": self.images_key, "model": _part(self, "model"), "steps": steps}
+        parts: dict[str, Any] = {"images": self.images_key, "model": _part(self, "model"), "steps": steps}
         parts |= {"max_shift": self.training.max_shift} if self.training.max_shift else {}
         return _digest({name: _json(part) for name, part in parts.items()})
 
