@@ -159,7 +159,7 @@ def test_l1_concentrates_weights_around_zero_more_than_l2() -> None:
         member(training__regularizer=name, training__regularizer_strength=strength, compression__num_pruning_steps=1)
         for name, strength in strengths.items()
     ]
-    rows = run_pack(Pack("toy", tuple(specs)), WorkerConfig()).weights
+    rows = run_pack(Pack("toy", tuple(specs)), WorkerConfig()).tables["weights"]
     near, sizes = [], []
     for spec in specs:
         row = rows_of(rows, spec, "before_last_pruning")["hidden_1.weight"]
