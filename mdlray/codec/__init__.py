@@ -1,14 +1,15 @@
-"""Tensors <-> bytes: one `.mdl` file is one compressed network, and this is the only place that knows its layout.
+"""Tensors <-> bytes: one `.mdl` file is one compressed network. Only this room knows the layout of the file.
 
     encode(network).blob -> decode(blob) -> the same network, bit for bit
 
-network.py        what is sent              bit_coder.py      bits <-> a stream
-container.py      one file                  mixing.py         contexts -> the probability of a bit
-header.py         magic, checksum, shapes   geometry.py       pictures in a matrix
-varint.py         integers <-> its bytes    weights_model.py  what the coder of weights knows before
-symbols_coder.py  symbols of a tensor       compiled.py       loops as machine code
-weights_coder.py  ranks of a matrix         estimates.py      sizes to compare with
-float_coder.py    biases and codebooks      columns.py        sizes as columns of tables
+network.py        the network as a value    bit_coder.py      bits <-> a stream of bytes
+container.py      the whole file            mixing.py         contexts -> the probability of a bit
+header.py         magic, checksum, shapes   geometry.py       the columns of a matrix as pictures
+varint.py         integers <-> bytes        weights_model.py  constants and state of the coder of weights
+symbols_coder.py  the symbols of a tensor   contexts.py       contexts of one weight
+weights_coder.py  the ranks of a matrix     compiled.py       loops as machine code
+float_coder.py    biases and codebooks      estimates.py      sizes to compare the file with
+stack.py          stacks of torch tensors   columns.py        sizes as columns of tables
 """
 
 from mdlray.codec.columns import layer_rows, size_columns

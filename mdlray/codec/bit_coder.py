@@ -1,15 +1,16 @@
 """Bits with probabilities <-> bytes: a binary range coder (Martin 1979) on integers, for compiled loops.
 
-The stream is one number in base 256, most significant byte first, with zeros without end behind it. An interval
-[low, low + range) shrinks with every bit to the share of its probability p / 2^16 of being 1:
+The stream is one number in base 256, most significant byte first. Behind its last byte there are zeros without end. An
+interval [low, low + range) shrinks with every bit, in proportion to the probability of that bit. With p / 2^16 as the
+probability of a 1:
 
     bound = (range >> 16) · p;   bit 1: range = bound;   bit 0: low += bound, range -= bound
-    while range < 2^32: one byte is settled, range = range · 2^8
+    while range < 2^32: the first byte of low is written, range = range · 2^8
 
-One function serves both directions: `bit` writes what it is given when the coder writes, and returns what it read
-otherwise. The coder lies in two arrays, so that compiled functions can pass it on:
+One function serves both directions: `bit` writes its argument `known` when the coder writes, and returns the bit it
+reads when the coder reads. The coder's state is two arrays, so that compiled functions can pass it to each other:
 
-    registers   [writes, low or the stream's distance from it, range, next byte]
+    registers   [1 if it writes, low (a reader: the stream's number minus low), range, index of the next byte]
     buffer      the bytes
 """
 
@@ -45,14 +46,14 @@ def writer(capacity: int) -> Coder:
 
 
 def reader(stream: bytes) -> Coder:
-    """A coder that reads; past the end of `stream` it reads zeros, so it is the caller who bounds the work."""
-    buffer = np.frombuffer(bytearray(stream.ljust(_REGISTER_BYTES, b"\0")), np.uint8)  # of the type a writer has
+    """A coder that reads. Past the end of `stream` it reads zeros, so the caller must limit how much is read."""
+    buffer = np.frombuffer(bytearray(stream.ljust(_REGISTER_BYTES, b"\0")), np.uint8)  # the type that a writer has
     start = int.from_bytes(stream[:_REGISTER_BYTES].ljust(_REGISTER_BYTES, b"\0"), "big")
     return Coder(np.array([0, start, _TOP, _REGISTER_BYTES], np.int64), buffer)
 
 
 def with_room(coder: Coder, num_bits: int) -> Coder:
-    """The same stream with room for that many more bits, each of which takes two bytes at most."""
+    """The same stream with room for `num_bits` more bits, each of which takes at most two bytes."""
     needed = int(coder.registers[_NEXT]) + 2 * num_bits + _REGISTER_BYTES
     if not coder.registers[_WRITES] or needed <= len(coder.buffer):
         return coder
@@ -67,7 +68,7 @@ def writes(coder: Coder) -> bool:
 
 
 def written_bits(coder: Coder) -> float:
-    """Information written so far."""
+    """The information that was written so far, in bits."""
     return 8.0 * float(coder.registers[_NEXT]) + 40 - math.log2(int(coder.registers[_RANGE]))
 
 
@@ -86,43 +87,44 @@ def finish(coder: Coder) -> bytes:
 
 @inlined
 def bit(coder: Coder, probability: Whole, known: Whole) -> Whole:
-    """One bit that is 1 with `probability` / 2^16: `known` is written, or what is read is returned."""
+    """One bit that is 1 with `probability` / 2^16: a writer writes `known`, a reader returns the bit it reads."""
     registers, buffer = coder.registers, coder.buffer
     span = registers[_RANGE]
     bound = (span >> 16) * probability
     if registers[_WRITES]:
-        one = known
-        if not one:
+        value = known
+        if not value:
             registers[_LOW] += bound
             if registers[_LOW] >= _TOP:
+                # A carry: it runs through all bytes of 255 before the next byte.
                 registers[_LOW] -= _TOP
-                place = registers[_NEXT] - 1
-                while buffer[place] == 255:
-                    buffer[place] = 0
-                    place -= 1
-                buffer[place] += 1
+                index = registers[_NEXT] - 1
+                while buffer[index] == 255:
+                    buffer[index] = 0
+                    index -= 1
+                buffer[index] += 1
     else:
-        one = 1 if registers[_LOW] < bound else 0
-        if not one:
+        value = 1 if registers[_LOW] < bound else 0
+        if not value:
             registers[_LOW] -= bound
-    span = bound if one else span - bound
+    span = bound if value else span - bound
     while span < _LEAST:
-        place = registers[_NEXT]
+        index = registers[_NEXT]
         if registers[_WRITES]:
-            buffer[place] = registers[_LOW] >> 32
+            buffer[index] = registers[_LOW] >> 32
             registers[_LOW] = (registers[_LOW] & (_LEAST - 1)) << 8
         else:
-            registers[_LOW] = registers[_LOW] << 8 | (buffer[place] if place < len(buffer) else 0)
-        registers[_NEXT] = place + 1
+            registers[_LOW] = registers[_LOW] << 8 | (buffer[index] if index < len(buffer) else 0)
+        registers[_NEXT] = index + 1
         span <<= 8
     registers[_RANGE] = span
-    return one
+    return value
 
 
 @compiled
 def uniform(coder: Coder, num_bits: Whole, known: Whole) -> Whole:
-    """An integer below 2^num_bits, most significant bit first, all equally likely."""
+    """An integer below 2^num_bits, most significant bit first; all integers are equally likely."""
     number = 0
-    for place in range(num_bits - 1, -1, -1):
-        number = number << 1 | bit(coder, HALF, known >> place & 1)
+    for position in range(num_bits - 1, -1, -1):
+        number = number << 1 | bit(coder, HALF, known >> position & 1)
     return number

@@ -1,4 +1,4 @@
-"""What a file and its parts weigh: an encoded network as columns of `trials.parquet` and rows of `layers.parquet`."""
+"""The sizes of a file and its parts: an encoded network as columns of `trials.parquet` and rows of `layers.parquet`."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def size_columns(file: EncodedNetwork, network: CodedNetwork) -> Row:
-    """Counts of weights, bytes of the file and of its parts, and the estimates."""
+    """The numbers of weights, the bytes of the file and of its parts, and the estimates of other codes."""
     symbols = [tensor.symbols for tensor in network.tensors if isinstance(tensor, CodedTensor)]
     return {
         "num_weights": sum(symbol.size for symbol in symbols),
@@ -29,7 +29,7 @@ def size_columns(file: EncodedNetwork, network: CodedNetwork) -> Row:
 
 
 def layer_rows(names: list[str], file: EncodedNetwork, network: CodedNetwork) -> list[Row]:
-    """One row per tensor, named by `names`, without a trial."""
+    """One row per tensor, without the columns of its trial; `names` are the names of the tensors."""
     rows = []
     for name, tensor, size in zip(names, network.tensors, file.layer_sizes, strict=True):
         values = tensor.symbols if isinstance(tensor, CodedTensor) else tensor.values

@@ -1,10 +1,11 @@
 """Plain Python functions over integers and arrays -> machine code (numba), compiled once per installation.
 
-Loops over single weights are too slow in Python; they are written as loops all the same, and numba compiles them.
-The machine code is kept in the user's cache folder under a digest of this room's source text, because numba by itself
-notices changes of a function's own file only, not of functions it calls: a file encoded by half-old code would not
-decode. `NUMBA_CACHE_DIR` moves the folder; where none can be written, each process compiles for itself (some seconds).
-Never in a folder for temporary files: others may write there, and numba unpickles what it finds.
+Loops over single weights are too slow in Python. They are written as loops all the same, and numba compiles them. The
+machine code is kept in the user's cache folder, under a digest of the source text of this room. numba alone would not
+do: it notices a change in a function's own file, but not in the functions that it calls; and a file that was encoded
+by half-old code would not decode. `NUMBA_CACHE_DIR` moves the folder. Where no folder can be written, each process
+compiles for itself, which takes some seconds. The cache is never in a folder for temporary files: others may write
+there, and numba unpickles what it finds.
 """
 
 import hashlib
@@ -20,9 +21,10 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def compiled(function: Function) -> Function:
-    """The same function as machine code; integers are 64 bits wide and arrays are not checked for their bounds.
+    """The same function as machine code; integers are 64 bits wide, and indices of arrays are not checked.
 
-    It must not create arrays: without numba's counting of references (`_nrt`) coding weights is three times as fast.
+    The function must not create arrays, because numba's counting of references (`_nrt`) is off. This makes the coding
+    of weights three times as fast.
     """
     if _CACHE is None:
         return njit(_nrt=False)(function)  # type: ignore[no-any-return]
@@ -34,15 +36,16 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """For functions that compiled ones call once per weight: copied into each of them.
+    """The same function, for use in compiled functions: numba copies its body into each of them.
 
-    A call passes every array of its arguments as seven numbers; it made coding four times slower.
+    It is for functions that are called once per weight. A real call would pass every array as seven numbers, which made
+    coding four times slower.
     """
     return njit(inline="always")(function)  # type: ignore[no-any-return]
 
 
 def _cache_folder() -> Path | None:
-    """Where machine code of exactly this source is kept; None if nowhere."""
+    """The folder for the machine code of exactly this source; None if no folder can be written."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     name = f"mdlray-codec-{hashlib.sha256(sources).hexdigest()[:16]}"
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

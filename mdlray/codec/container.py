@@ -1,10 +1,12 @@
-"""A network <-> one `.mdl` file (docs/mdl_format.md): header, then one range-coded stream for all tensors.
+"""A network <-> one `.mdl` file (docs/mdl_format.md): a header, then one range-coded stream for all tensors.
 
-Tensor by tensor the stream holds the codebook and the symbols of a coded tensor, or the numbers of a plain one. What
-has been learned from a tensor serves the following ones: contexts go on (if the encoder says so), the activity of each
-unit tells the next tensor's columns and its own bias what to expect. One stream because each one of its own would need
-a length and an end, and files have a few hundred bytes. Parts of a stream have no byte borders: `mask_bytes` and so on
-are the information written for them, rounded to sum to the file exactly.
+The stream holds the tensors in the family's order. A coded tensor is its codebook and its symbols; a plain tensor is
+its numbers. The coder of a tensor may use what was learned from the tensor before: the model of its weights (if the
+encoder says so), and the activity of its units, which predicts the columns of the next tensor and the unit's own bias.
+
+All tensors share one stream, because a stream of its own would need a length and an end, and a small file has only a
+few hundred bytes. Therefore the parts of a stream have no byte borders. `mask_bytes`, `values_bytes` and
+`codebook_bytes` are the information that was written for each part, rounded so that they add up to the file exactly.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from mdlray.codec.varint import DecodeError
 
 @dataclass(frozen=True)
 class TensorSize:
-    """Bytes spent on one tensor; biases are values."""
+    """Bytes spent on one tensor. The numbers of a plain tensor count as values."""
 
     mask_bytes: int
     values_bytes: int
@@ -31,7 +33,7 @@ class TensorSize:
 
 @dataclass(frozen=True)
 class EncodedNetwork:
-    """A file and where its bytes went: header + mask + values + codebook = len(blob)."""
+    """A file and what its bytes are spent on: header + mask + values + codebook = len(blob)."""
 
     blob: bytes
     header_bytes: int
@@ -52,7 +54,7 @@ class EncodedNetwork:
 
 
 def encode(network: CodedNetwork) -> EncodedNetwork:
-    """The file of a network; ValueError where its tensors are not those its family implies."""
+    """The file of a network; ValueError if its tensors are not the tensors that its family implies."""
     header = headers.header_of(network)
     packed = headers.pack(header)
     stream = _Stream(writer(1 << 12))
@@ -60,6 +62,7 @@ def encode(network: CodedNetwork) -> EncodedNetwork:
         _code_tensor(stream, layout, tensor)
     coded = finish(stream.coder)
     num_values = sum(layout.num_values for layout in header.layouts)
+    # Zeros behind the stream change nothing; a decoder refuses a file that is too short for the values it promises.
     least_bytes = -(-num_values // headers.MAX_VALUES_PER_BYTE) - len(headers.seal(packed))
     blob = headers.seal(packed + coded + b"\0" * max(least_bytes - len(coded), 0))
     sizes = _layer_sizes(stream.part_bits, len(coded))
@@ -67,7 +70,7 @@ def encode(network: CodedNetwork) -> EncodedNetwork:
 
 
 def decode(blob: bytes) -> CodedNetwork:
-    """The network in a file, bit for bit, symbols as uint16; DecodeError for bytes that are no such file."""
+    """The network in a file, bit for bit, its symbols as uint16; DecodeError if the bytes are not a valid file."""
     opened = headers.open_sealed(blob)
     try:
         header = headers.unpack(opened)
@@ -76,25 +79,25 @@ def decode(blob: bytes) -> CodedNetwork:
         return CodedNetwork(header.family, header.shape, header.pixel_mean, header.pixel_std, tensors)
     except DecodeError:
         raise
-    except ValueError as error:  # the value types refuse it, e.g. a mean that is no number
+    except ValueError as error:  # the value types refuse it, e.g. a mean that is NaN
         raise DecodeError(f"the file holds no network: {error}") from error
 
 
 @dataclass
 class _Stream:
-    """The coder, what tensors leave to each other, and where the bits went."""
+    """The coder, what was learned from the tensors so far, and the bits that each tensor took."""
 
     coder: Coder
     floats: FloatModel = field(default_factory=fresh_float_model)
     before: Before = NOTHING_BEFORE
     part_bits: list[tuple[float, float, float]] = field(default_factory=list)
-    """Mask, values and codebook of each tensor."""
+    """Bits of the mask, of the values and of the codebook of each tensor."""
 
 
 def _code_tensor(
     stream: _Stream, layout: TensorLayout, known: CodedTensor | PlainTensor | None
 ) -> CodedTensor | PlainTensor:
-    """Writes `known`, or reads the tensor that `layout` announces."""
+    """Write the tensor `known`, or read the tensor that `layout` announces where `known` is None."""
     start = written_bits(stream.coder)
     if not layout.coded:
         known_V = np.ascontiguousarray(known.values).ravel() if isinstance(known, PlainTensor) else None
@@ -117,7 +120,7 @@ def _code_tensor(
 
 
 def _layer_sizes(part_bits: list[tuple[float, float, float]], stream_bytes: int) -> tuple[TensorSize, ...]:
-    """Whole bytes in proportion to the information of each part, summing to the stream."""
+    """Whole bytes in proportion to the information of each part; they add up to `stream_bytes`."""
     flat = [bits for parts in part_bits for bits in parts]
     total = max(sum(flat), 1e-9)
     ends = [round(stream_bytes * sum(flat[: index + 1]) / total) for index in range(len(flat))]

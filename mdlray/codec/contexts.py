@@ -1,12 +1,12 @@
-"""What has been coded so far -> the inputs and cells of the next decision about a weight (compiled, once per weight).
+"""What has been coded so far -> the inputs and cells of the next bit about a weight (compiled; called once per weight).
 
-    look_around     the ranks of the neighbors that are known already
-    look_back       logarithms of counts that change slowly, so that they are not taken for every weight
-    zero_contexts   is this weight zero?
-    sign_contexts   which sign has it?
-    level_contexts  which rank of that sign? One node of its binary code at a time.
+    look_around     the ranks of the neighbors that are already coded
+    look_back       logarithms of counts that change slowly, so that they are not computed for every weight
+    zero_contexts   the contexts of: is this weight zero?
+    sign_contexts   the contexts of: which sign does it have?
+    level_contexts  the contexts of: which rank of that sign? A rank is coded as nodes of a binary tree, one at a time
 
-Counts are compared as logarithms, relative to the overall density or mean rank; where a context has to be a class,
+Counts are compared as logarithms, relative to the overall density or to the mean rank. Where a context must be a class,
 `step` cuts such a difference into thirds of a nat.
 
 R: rows, C: columns, A: units of the tensor before.
@@ -47,15 +47,18 @@ from mdlray.codec.weights_model import (
 
 Ranks = NDArray[np.int16]
 ROW_ONES, ROW_RANKS, ROW_SIGNS, CHANNEL_ONES = range(4)
-"""In `Scratch.row`: non-zero weights of this row, sums of their ranks and of their signs; those of this channel."""
+"""Places in `Scratch.row`: non-zero weights of this row, the sum of their ranks, the sum of their signs, and the
+non-zero weights of this channel of the row."""
 OVERALL, ODDS, LOG_FIELD, LOG_ROW_FIELD, LOG_COLUMN, LOG_ROW, LOG_CHANNEL = range(7)
-"""In `Scratch.logs`: ln of the overall density; weights per one in units of 2^-8; what counts are compared with."""
+"""Places in `Scratch.logs`: ln of the overall density; weights per non-zero weight in units of 2^-8; and the logarithms
+that the counts of fields, column, row and channel are compared with."""
 OF_FIELD, OF_ROW = range(2)
-"""In `Scratch.classes`: classes of the field around and of the row's density, 0 without zeros."""
+"""Places in `Scratch.classes`: the class of the field around, and that of the row's density; 0 in a matrix without
+zeros."""
 
 
 class Around(NamedTuple):
-    """Ranks of neighbors, 0 where there is none: in the picture, in the channel before, in the row before."""
+    """The ranks of the neighbors in the picture, in the channel before, and in the row before; 0 if there is none."""
 
     left: Whole
     up: Whole
@@ -68,7 +71,7 @@ class Around(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Arrays that each decision fills anew."""
+    """Arrays that are filled anew for each bit."""
 
     x_empty: Ints
     cells_empty: Ints
@@ -84,20 +87,20 @@ class Scratch(NamedTuple):
 
 
 def fresh_scratch() -> Scratch:
-    """For one call of the coder."""
+    """The arrays for one call of the coder."""
     sizes = (1, 1, ZERO_INPUTS, ZERO_INPUTS, SIGN_INPUTS, SIGN_INPUTS, LEVEL_INPUTS, LEVEL_INPUTS, 4, 7, 2)
     return Scratch(*(np.zeros(size, np.int64) for size in sizes))
 
 
 @inlined
 def step(x: Whole) -> Whole:
-    """A difference of logarithms as one of 16 classes, thirds of a nat wide, 8 from 0 on."""
+    """The class (0 … 15) of a difference of logarithms; a class is a third of a nat wide, and class 8 begins at 0."""
     return min(max((3 * x >> 12) + 8, 0), 15)
 
 
 @inlined
 def clip(x: Whole, low: int, high: int) -> Whole:
-    """The number nearest to x from low to high."""
+    """The number nearest to x in the range from low to high."""
     return min(max(x, low), high)
 
 
@@ -109,7 +112,7 @@ def sign(x: Whole) -> Whole:
 
 @inlined
 def num_near(around: Around) -> Whole:
-    """How many of the four nearest neighbors are not zero."""
+    """The number of non-zero weights among the four nearest neighbors."""
     return (around.left != 0) + (around.up != 0) + (around.up_left != 0) + (around.up_right != 0)
 
 
@@ -129,7 +132,7 @@ def look_around(ranks_RC: Ranks, row: Whole, column: Whole, x: Whole, y: Whole, 
 
 @inlined
 def look_back(totals: Ints, row: Ints, logs: Ints) -> None:
-    """Renew `logs`."""
+    """Compute `logs` from the counts so far."""
     ones = (totals[ONES] << 4) + ONES_PRIOR
     coded = (totals[CODED] << 4) + ONES_PRIOR + ZEROS_PRIOR
     odds = (coded << 8) // ones
@@ -155,7 +158,10 @@ def zero_contexts(
     place: Whole,
     active: Whole,
 ) -> None:
-    """`place` is the column within its channel, `active` the activity of the unit behind the column."""
+    """Fill x, cells and classes for the zero bit.
+
+    `place` is the column within its channel; `active` is the activity of the unit that the column belongs to.
+    """
     odds = logs[ODDS]
     field = log(tally.field[column] + FIELD_PRIOR) - logs[LOG_FIELD]
     row_field = log(tally.row_field[column] + ROW_FIELD_PRIOR) - logs[LOG_ROW_FIELD]
@@ -185,7 +191,7 @@ def zero_contexts(
 def sign_contexts(
     x: Ints, cells: Ints, tally: Tally, row: Ints, around: Around, column: Whole, has_zeros: bool
 ) -> None:
-    """Without zeros there are no fields: the four nearest neighbors stand in."""
+    """Fill x and cells for the sign bit; in a matrix without zeros, the four nearest neighbors replace the fields."""
     left, up, up_left, up_right = sign(around.left), sign(around.up), sign(around.up_left), sign(around.up_right)
     drift = (2 * (left + up) + up_left + up_right) * (SIGN_SCALE // 8)
     if has_zeros:
@@ -203,7 +209,10 @@ def sign_contexts(
 def level_contexts(
     cells: Ints, classes: Ints, tally: Tally, row: Ints, around: Around, column: Whole, towards: Whole
 ) -> None:
-    """What all nodes of one level share; `move_to_node` adds the node. `towards` is the sign of the weight."""
+    """Fill what the contexts of all nodes of one level share; `move_to_node` adds the node.
+
+    `towards` is the sign of the weight: 1 or -1.
+    """
     mean = (tally.totals[RANKS] << 4) // tally.totals[ONES] if tally.totals[ONES] else 16
     log_mean = log(mean)
     of_row = log((row[ROW_RANKS] << 4) + 2 * mean) - log(row[ROW_ONES] + 2)
@@ -227,7 +236,7 @@ def level_contexts(
 
 @inlined
 def move_to_node(cells: Ints, node: Whole, node_before: Whole) -> None:
-    """Each node has its own cells: 16 of each kind, 64 of the last two."""
+    """Move the contexts to another node. Each node has its own cells: 16 per context, 64 for the last two contexts."""
     cells[0] = node
     for k in range(1, 6):
         cells[k] += (node - node_before) * 16

@@ -1,10 +1,12 @@
-"""Sizes a network is compared with, not sizes of its file: order-0 entropy, general compressors over a sparse layout.
+"""Sizes to compare the file with: the entropy of its symbols, and general compressors over a sparse layout.
 
-ideal_entropy_bits   sum over coded tensors of n · H(p), p the shares of the symbols 0 … K (Shannon 1948). No model, no
-                     codebook and no biases are paid for, and contexts may well do better.
-csr_layout           Deep Compression's layout (Han et al. 2016, section 2): zeros before each non-zero weight as a byte
-                     (255: 255 zeros and no weight), symbols as bytes, codebooks and plain tensors as float16.
-CSR_COMPRESSORS      what general compressors make of it, each at its strongest; a column of that name each.
+ideal_entropy_bits   sum over coded tensors of n · H(p), where p are the frequencies of the symbols 0 … K among the n
+                     symbols of the tensor (Shannon 1948). It counts neither the frequencies themselves nor codebooks
+                     and biases; on the other hand, a code with contexts may well need fewer bits.
+csr_layout           the layout of Deep Compression (Han et al. 2016, section 2): the number of zeros before each
+                     non-zero weight as a byte (255 means 255 zeros and no weight), symbols as bytes (16 bits each in a
+                     tensor with a symbol above 255), codebooks and plain tensors as float16.
+CSR_COMPRESSORS      general compressors over that layout, each at its strongest setting; each has a column.
 """
 
 import lzma
@@ -34,7 +36,7 @@ def csr_layout(network: CodedNetwork) -> bytes:
 
 
 def csr_bytes(network: CodedNetwork) -> dict[str, int]:
-    """Lengths in bytes of the layout under each of CSR_COMPRESSORS, by the names of their columns."""
+    """The length in bytes of the layout under each of CSR_COMPRESSORS, by the name of its column."""
     layout = csr_layout(network)
     return {name: len(compress(layout)) for name, compress in CSR_COMPRESSORS.items()}
 
@@ -44,7 +46,7 @@ def _lzma(layout: bytes) -> bytes:
 
 
 def _zstd(layout: bytes) -> bytes:
-    # Arrow carries Zstandard, whose own package Python 3.11 would need as well. Decoding a file needs neither.
+    # Arrow contains Zstandard; a package of its own would be one more dependency. Decoding a file needs neither.
     import pyarrow as pa
 
     compressed: bytes = pa.Codec("zstd", compression_level=22).compress(layout, asbytes=True)

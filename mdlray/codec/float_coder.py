@@ -1,13 +1,20 @@
 """float16 numbers (biases, statistics, codebooks) <-> bits, exactly.
 
-A float16 is sign (1), exponent (5), mantissa (10). Only mantissa bits that some number of the tensor uses are sent, so
-who rounds biases to 3 mantissa bits pays for 3. Each number is sent as: is it an exact +0.0, its exponent (five bits
-under those before), its sign, its mantissa (the first two bits with contexts, the others as they are). Contexts, mixed
-(`mdlray.codec.mixing`): what the whole file has seen, what this tensor has seen, the number before; for the zero flag
-the activity of the unit, since the bias of a dead unit is often 0.
+A float16 has a sign (1 bit), an exponent (5 bits) and a mantissa (10 bits). The coder sends only the mantissa bits that
+some number of the tensor uses: biases that are rounded to 3 mantissa bits cost 3 bits each. A number is sent as:
 
-An ascending codebook is sent as its first number and the steps to the following ones, measured in representable
-numbers: the bit length of each step (under the one before), then the bits below the leading one as they are.
+    zero       is it exactly +0.0? If so, nothing else follows
+    exponent   five bits, each under the bits before it
+    sign       one bit
+    mantissa   the first two bits with contexts, the others at one bit each
+
+Three kinds of contexts are mixed (`mdlray.codec.mixing`): what was seen in the whole file, what was seen in this
+tensor, and the number before. The zero flag also has the activity of the unit as a context, since the bias of a dead
+unit is often 0.
+
+An ascending codebook is sent as its first number and the differences between neighbors, counted in representable
+numbers. A difference is sent as its bit length (given the length before), and then the bits below the leading one, at
+one bit each.
 
 V: numbers of a tensor.
 """
@@ -24,16 +31,16 @@ from mdlray.codec.network import Float16s
 
 _MANTISSA_BITS = 10
 _MOST_BITS = 32
-"""Coded bits of one number, generously."""
+"""At least as many bits as one number takes."""
 _BLOCK = 1 << 16
 _RATE = 1000
 _RATES = learning_rates(1.4)
 _PRIOR = 2 << 20
-"""What the first two bits of an exponent begin with, in units of 2^-20: numbers between 2^-8 and 2 are expected."""
+"""The cells of the first two exponent bits begin here, in units of 2^-20: numbers between 2^-7 and 2 are expected."""
 
 
 class FloatModel(NamedTuple):
-    """What a file's numbers have taught; the parts called local are forgotten with each tensor."""
+    """What has been learned from the numbers of a file. `code_floats` clears the cells that belong to one tensor."""
 
     zero: Mixer
     sign: Mixer
@@ -43,7 +50,7 @@ class FloatModel(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Inputs and cells of one decision, three or two of them."""
+    """Inputs and indices of cells for one bit, which has three or two of them."""
 
     x_3: Ints
     cells_3: Ints
@@ -52,7 +59,7 @@ class Scratch(NamedTuple):
 
 
 def fresh_float_model() -> FloatModel:
-    """Nothing learned yet."""
+    """A model that has learned nothing, except which exponents are usual."""
     model = FloatModel(
         zero=fresh_mixer(1, 1, (1.0, 0.5, 0.5), 2 + 2 * 18),
         sign=fresh_mixer(1, 1, (0.5, 0.5), 2),
@@ -72,17 +79,19 @@ def _fresh_scratch() -> Scratch:
 def code_floats(
     coder: Coder, model: FloatModel, num_values: int, activity_V: Ints, known: Float16s | None
 ) -> tuple[Coder, Float16s]:
-    """Any float16 numbers, shape (num_values,), and the coder, which may have grown.
+    """Write the float16 numbers `known`, or read `num_values` of them where `known` is None.
 
-    activity_V is the activity of each one's unit, or empty.
+    Returns the coder, which may have grown, and the numbers, shape (num_values,). activity_V is the activity of the
+    unit of each number, or empty.
     """
     if not num_values:
         return coder, np.zeros(0, np.float16)
     pattern_V = np.zeros(num_values, np.uint16) if known is None else known.view(np.uint16).copy()
     coder = with_room(coder, _MOST_BITS)
     used = _code_used_bits(coder, pattern_V)
-    for mixer, local in ((model.zero, 1), (model.sign, 1), (model.exponent, slice(32, 64))):
-        mixer.cells[local] = 0
+    # These cells are contexts within one tensor only.
+    for mixer, local_cells in ((model.zero, 1), (model.sign, 1), (model.exponent, slice(32, 64))):
+        mixer.cells[local_cells] = 0
     before, scratch = np.zeros(2, np.int64), _fresh_scratch()
     for first in range(0, num_values, _BLOCK):
         block = slice(first, min(first + _BLOCK, num_values))
@@ -101,7 +110,7 @@ def _code_patterns(
     before: Ints,
     scratch: Scratch,
 ) -> None:
-    """`before` says whether the number before was zero, and the last exponent."""
+    """Code the bit patterns in place; `before` holds whether the number before was zero, and the last exponent."""
     x_3, cells_3, x_2, cells_2 = scratch.x_3, scratch.cells_3, scratch.x_2, scratch.cells_2
     for index in range(len(pattern_V)):
         pattern = np.int64(pattern_V[index])
@@ -114,22 +123,22 @@ def _code_patterns(
             pattern_V[index] = 0
             continue
         node = 1
-        for place in range(4, -1, -1):
+        for position in range(4, -1, -1):
             cells_3[0] = node
             cells_3[1] = 32 + node
             cells_3[2] = 64 + before[1] * 32 + node
-            known = pattern >> 10 + place & 1
-            node = node << 1 | coded_bit(coder, model.exponent, 0, 0, x_3, 0, cells_3, _RATE, _RATES, known)
+            known_bit = pattern >> 10 + position & 1
+            node = node << 1 | coded_bit(coder, model.exponent, 0, 0, x_3, 0, cells_3, _RATE, _RATES, known_bit)
         exponent = node - 32
         before[1] = exponent
         cells_2[0], cells_2[1] = 0, 1
         sign = coded_bit(coder, model.sign, 0, 0, x_2, 0, cells_2, _RATE, _RATES, pattern >> 15)
         node = 1
-        for place in range(min(used, 2)):
+        for position in range(min(used, 2)):
             cells_2[0] = node
             cells_2[1] = 4 + exponent * 4 + node
-            known = pattern >> 9 - place & 1
-            node = node << 1 | coded_bit(coder, model.mantissa, 0, 0, x_2, 0, cells_2, _RATE, _RATES, known)
+            known_bit = pattern >> 9 - position & 1
+            node = node << 1 | coded_bit(coder, model.mantissa, 0, 0, x_2, 0, cells_2, _RATE, _RATES, known_bit)
         modeled = min(used, 2)
         leading = node - (1 << modeled)
         rest_bits = used - modeled
@@ -139,15 +148,15 @@ def _code_patterns(
 
 
 def code_codebook(coder: Coder, model: FloatModel, num_levels: int, known: Float16s | None) -> tuple[Coder, Float16s]:
-    """A codebook, shape (num_levels,); cheaper when it ascends."""
-    none = np.zeros(0, np.int64)
+    """Write the codebook `known`, or read one of shape (num_levels,); an ascending codebook takes fewer bits."""
+    no_activity_V = np.zeros(0, np.int64)
     if num_levels < 2:
-        return code_floats(coder, model, num_levels, none, known)
+        return code_floats(coder, model, num_levels, no_activity_V, known)
     pattern_V = np.zeros(num_levels, np.int64) if known is None else known.view(np.uint16).astype(np.int64)
     coder = with_room(coder, (2 + num_levels) * _MOST_BITS)
     ascends = uniform(coder, 1, int((np.diff(_rank(pattern_V, 0)) >= 0).all()))
     if not ascends:
-        return code_floats(coder, model, num_levels, none, known)
+        return code_floats(coder, model, num_levels, no_activity_V, known)
     used = _code_used_bits(coder, pattern_V)
     dropped = _MANTISSA_BITS - used
     limit = 1 << 5 + used
@@ -170,15 +179,16 @@ def _code_ascending(coder: Coder, model: FloatModel, rank_V: Ints, used: int, li
         while step >> length:
             length += 1
         node = 1
-        for place in range(4, -1, -1):
+        for position in range(4, -1, -1):
             cells_2[0] = node
             cells_2[1] = 32 + length_before * 32 + node
-            node = node << 1 | coded_bit(coder, model.length, 0, 0, x_2, 0, cells_2, _RATE, _RATES, length >> place & 1)
+            known_bit = length >> position & 1
+            node = node << 1 | coded_bit(coder, model.length, 0, 0, x_2, 0, cells_2, _RATE, _RATES, known_bit)
         length = node - 32
         length_before = length
-        below = max(length - 1, 0)
-        read = uniform(coder, below, step & (1 << below) - 1)
-        rank += (1 << below | read) if length else 0
+        num_low_bits = max(length - 1, 0)
+        low_bits = uniform(coder, num_low_bits, step & (1 << num_low_bits) - 1)
+        rank += (1 << num_low_bits | low_bits) if length else 0
         rank_V[index] = rank
 
 
@@ -188,7 +198,7 @@ def _code_used_bits(coder: Coder, pattern_V: NDArray[Any]) -> int:
 
 
 def _rank(pattern_V: Ints, dropped: int) -> Ints:
-    """Position among the float16 numbers without their `dropped` last bits: +0.0 is 0, -0.0 is -1."""
+    """Positions in the order of all float16 numbers without their last `dropped` bits: +0.0 is 0, -0.0 is -1."""
     return np.where(pattern_V < 0x8000, pattern_V >> dropped, -1 - ((pattern_V & 0x7FFF) >> dropped))
 
 

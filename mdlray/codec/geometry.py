@@ -1,13 +1,14 @@
-"""How the columns of a weight matrix lie beside each other: `Geometry(area, width)`.
+"""Which weights of a row are neighbors: `Geometry(area, width)` arranges the columns of a weight matrix as pictures.
 
-A matrix has one row per output unit; its columns are channels of `area` consecutive columns, and a channel is a picture
-of `width` columns in a row. Weights that are neighbors in such a picture are alike, and so are the channels.
+A matrix has one row per output unit. Its columns are divided into channels of `area` consecutive columns, and a channel
+is a picture whose lines have `width` columns. For example, the 784 columns behind MNIST's pixels are one channel with
+lines of 28. Neighboring weights of such a picture are similar, and so are equal positions of two channels.
 
     kernel     a convolution (outputs, channels, height, width): area = height · width
-    channels   as many columns for each row of the tensor before: (500, 50 · 16) behind 50 filters has area 16; if that
-               is a square number, a channel is a square
-    square     one picture of all columns, if their number is a square: 784 = 28 · 28
-    explicit   one picture of a width that is sent
+    channels   one channel for each row of the tensor before: (500, 50 · 16) behind 50 filters has area 16. If the area
+               is a square number, the picture is a square; otherwise it is one line
+    square     all columns are one square picture, if their number is a square: 784 = 28 · 28
+    explicit   all columns are one picture, whose width is sent
 
 The encoder tries what is possible and sends its choice (2 bits).
 """
@@ -24,14 +25,17 @@ WIDTH_BITS = 12
 
 @dataclass(frozen=True)
 class Geometry:
-    """Columns of a channel, and columns of a row of its picture; area is a multiple of width."""
+    """The columns of a channel, and the columns of one line of its picture; area is a multiple of width."""
 
     area: int
     width: int
 
 
 def geometry_of(choice: int, shape: tuple[int, ...], rows_before: int, explicit_width: int = 0) -> Geometry:
-    """What a choice means for a tensor of this shape behind one of `rows_before` rows (0: none); all are valid."""
+    """What a choice means for a tensor of this shape, behind a tensor of `rows_before` rows (0: there is none).
+
+    Every choice is valid: one that does not fit the shape means channels of one column.
+    """
     num_columns = math.prod(shape[1:])
     if choice == KERNEL and len(shape) > 2:
         return Geometry(math.prod(shape[2:]), shape[-1])
@@ -57,7 +61,10 @@ def candidates(mask_RC: NDArray[np.bool_], shape: tuple[int, ...], rows_before: 
 
 
 def best_width(mask_RC: NDArray[np.bool_]) -> int:
-    """The picture width, a divisor of the number of columns, whose rows agree most beyond chance; 0 if none does."""
+    """The width (a divisor of the number of columns) at which the mask agrees most with itself one line further on.
+
+    Agreement is measured in (Poisson) standard deviations beyond chance. The width is 0 if none exceeds four of them.
+    """
     num_columns = mask_RC.shape[1]
     widths = [w for w in range(3, min(num_columns // 3 + 1, 1 << WIDTH_BITS)) if num_columns % w == 0]
     density = float(mask_RC.mean())

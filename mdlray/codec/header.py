@@ -3,13 +3,14 @@
     3 bytes   "MDL"
     1 byte    version
     4 bytes   CRC-32 (zlib's) of all other bytes, little-endian
-    varint    family id; 0: varint length and UTF-8 name follow
-    varint    number of layer sizes, then each as a varint
-    4 bytes   pixel_mean, pixel_std, float16 little-endian
+    varint    family id; after the id 0: a varint length and the family's name in UTF-8
+    varint    number of layer sizes, then each size as a varint
+    4 bytes   pixel_mean, pixel_std, each a little-endian float16
     (id 0)    varint number of tensors; each: varint kind (0 coded, 1 plain), varint number of dimensions, dimensions
     varints   number of codebook entries of each coded tensor
 
-A registered family implies its tensors (`implied_tensors`), so they are not sent. What follows is the coded part.
+The sizes of a registered family imply its tensors (`implied_tensors`), so their shapes are not sent. The range-coded
+stream follows the header.
 """
 
 import math
@@ -36,20 +37,21 @@ VERSION = 2
 FAMILIES = {"dense": 1, "lenet5": 2, "convnet": 3, "hashed": 4}
 """Families whose tensors follow from the layer sizes (`mdlray.architectures`), and their ids in the file."""
 MAX_VALUES_PER_BYTE = 1 << 16
-"""A file of n bytes holds at most n times as many values (encode pads), so a forged header cannot ask for much."""
+"""A file of n bytes holds at most n · 65,536 values, so that a forged header cannot ask for much memory. `encode` pads
+a shorter file with zeros."""
 
 _CRC_START, _CRC_STOP = 4, 8
 
 
 @dataclass(frozen=True)
 class TensorLayout:
-    """What the receiver knows of a tensor before its values."""
+    """What the receiver knows of a tensor before it reads the values."""
 
     coded: bool
-    """Symbols and a codebook, or plain float16 values."""
+    """True for symbols with a codebook, False for plain float16 values."""
     shape: tuple[int, ...]
     num_levels: int = 0
-    """Entries of the codebook."""
+    """The number of codebook entries."""
 
     @property
     def num_values(self) -> int:
@@ -68,14 +70,17 @@ class Header:
 
 
 def implied_tensors(family: str, shape: tuple[int, ...]) -> tuple[TensorLayout, ...]:
-    """The tensors of a registered family in their order, without codebook sizes; ValueError for an impossible shape."""
+    """The tensors of a registered family in order, without the sizes of codebooks.
+
+    ValueError for a family that is not registered, and for sizes that are not a network of it.
+    """
     if family not in FAMILIES:
-        raise ValueError(f"{family!r} is no registered family; those are: {', '.join(FAMILIES)}.")
+        raise ValueError(f"{family!r} is not a registered family; the registered ones are: {', '.join(FAMILIES)}.")
     return tuple(TensorLayout(tensor.role == WEIGHT, tensor.shape) for tensor in ARCHITECTURES[family](shape))
 
 
 def header_of(network: CodedNetwork) -> Header:
-    """The header `network` is sent under; ValueError where its tensors are not those of its family."""
+    """The header of the network's file; ValueError if its tensors are not the tensors of its family."""
     layouts = tuple(
         TensorLayout(True, tensor.shape, len(tensor.codebook))
         if isinstance(tensor, CodedTensor)
@@ -83,15 +88,15 @@ def header_of(network: CodedNetwork) -> Header:
         for tensor in network.tensors
     )
     if network.family in FAMILIES:
-        wanted = [(t.coded, t.shape) for t in implied_tensors(network.family, network.shape)]
+        implied = [(t.coded, t.shape) for t in implied_tensors(network.family, network.shape)]
         given = [(t.coded, t.shape) for t in layouts]
-        if given != wanted:
-            raise ValueError(f"a {network.family} network {network.shape} has tensors {wanted}, not {given}.")
+        if given != implied:
+            raise ValueError(f"a {network.family} network {network.shape} has tensors {implied}, not {given}.")
     return Header(network.family, network.shape, network.pixel_mean, network.pixel_std, layouts)
 
 
 def pack(header: Header) -> bytes:
-    """Everything between the checksum and the coded part."""
+    """The bytes between the checksum and the range-coded stream."""
     family_id = FAMILIES.get(header.family, 0)
     packed = varint.to_bytes(family_id)
     if family_id == 0:
@@ -107,7 +112,7 @@ def pack(header: Header) -> bytes:
 
 
 def unpack(reader: varint.ByteReader) -> Header:
-    """The inverse of `pack`; DecodeError for anything `pack` would not have written."""
+    """The inverse of `pack`; DecodeError for bytes that `pack` would not have written."""
     family_id = reader.number()
     name_of = {number: name for name, number in FAMILIES.items()}
     if family_id == 0:
@@ -116,11 +121,11 @@ def unpack(reader: varint.ByteReader) -> Header:
         except UnicodeDecodeError as error:
             raise DecodeError("the family's name is not UTF-8.") from error
         if family in FAMILIES or not 0 < len(family.encode()) < 256:
-            raise DecodeError(f"the family's name {family[:40]!r} is not one that is written out.")
+            raise DecodeError(f"{family[:40]!r} is no name to write out: 1 to 255 bytes, and not a registered family.")
     elif family_id in name_of:
         family = name_of[family_id]
     else:
-        raise DecodeError(f"family id {family_id} is unknown; known: {name_of}.")
+        raise DecodeError(f"family id {family_id} is unknown; the known ones are {name_of}.")
     shape = _unpack_shape(reader, most=MAX_LAYER_SIZES)
     mean, std = np.frombuffer(reader.take(4), "<f2").tolist()
     if family_id == 0:
@@ -138,15 +143,15 @@ def unpack(reader: varint.ByteReader) -> Header:
 
 
 def seal(body: bytes) -> bytes:
-    """The file: magic, version and checksum in front of header and coded part."""
+    """The file: magic, version and checksum, followed by `body` (the header and the stream)."""
     start = MAGIC + bytes([VERSION])
     return start + zlib.crc32(start + body).to_bytes(4, "little") + body
 
 
 def open_sealed(blob: bytes) -> varint.ByteReader:
-    """A reader behind the checksum; DecodeError unless magic, version and checksum are right."""
+    """A reader that stands behind the checksum; DecodeError unless magic, version and checksum are right."""
     if len(blob) < _CRC_STOP or not blob.startswith(MAGIC):
-        raise DecodeError(f"this is no .mdl file: it does not start with {MAGIC!r} or ends before its checksum.")
+        raise DecodeError(f"this is not a .mdl file: it does not start with {MAGIC!r} or ends before its checksum.")
     if blob[3] != VERSION:
         advice = "update it" if blob[3] > VERSION else "read it with the mdlray that wrote it"
         raise DecodeError(f"the file has format version {blob[3]}, this program reads version {VERSION}: {advice}.")

@@ -1,10 +1,11 @@
-"""A compressed network as a value: what goes into a `.mdl` file and what comes out of it.
+"""A compressed network as a value: what `encode` writes into a `.mdl` file, and what `decode` returns.
 
     CodedTensor   symbols 0 … K and a codebook of K float16: symbol 0 is an exact zero, symbol k is codebook[k - 1]
-    PlainTensor   float16 values as they are (biases)
+    PlainTensor   float16 numbers as they are (biases)
     CodedNetwork  family, layer sizes, normalization of the input, tensors in the family's order
 
-Nothing here knows bytes. Arrays are compared by their bit patterns: -0.0 is not 0.0, and a NaN equals itself.
+This module knows no bytes of the file. Arrays are compared by their bit patterns: -0.0 differs from 0.0, and a NaN
+equals itself.
 """
 
 import math
@@ -16,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_LEVELS = 4096
-"""Most entries of a codebook."""
+"""The largest number of entries of a codebook."""
 MAX_WEIGHTS = 2**28
-"""Most values (zeros included) of all tensors of one network together."""
+"""The largest number of values (zeros included) of all tensors of one network together."""
 MAX_SIDE = 2**22
-"""Most rows, and most columns, of a coded tensor as a matrix."""
+"""The largest number of rows, and of columns, of a coded tensor as a matrix."""
 MAX_DIMENSIONS = 32
-"""Most dimensions of a tensor."""
+"""The largest number of dimensions of a tensor."""
 MAX_LAYER_SIZES = 128
-"""Most entries of `CodedNetwork.shape`."""
+"""The largest number of entries of `CodedNetwork.shape`."""
 
 Float16s: TypeAlias = NDArray[np.float16]
 Symbols: TypeAlias = NDArray[Any]
@@ -32,10 +33,10 @@ Symbols: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class CodedTensor:
-    """Weights that take few values: shape (outputs, inputs) or (outputs, inputs, height, width)."""
+    """Weights that take few different values: shape (outputs, inputs) or (outputs, inputs, height, width)."""
 
     symbols: Symbols
-    """Integers from 0 to K, at least two dimensions; 0 is a pruned weight."""
+    """Integers from 0 to K with at least two dimensions; 0 is a weight that is zero."""
     codebook: Float16s
     """Shape (K,), K from 0 to MAX_LEVELS; symbol k stands for codebook[k - 1]."""
 
@@ -48,7 +49,7 @@ class CodedTensor:
         rows, columns = self.symbols.shape[0], math.prod(self.symbols.shape[1:])
         _require(
             max(rows, columns) <= MAX_SIDE,
-            f"symbols are a matrix of {rows} x {columns}, at most {MAX_SIDE} of either: part the tensor",
+            f"symbols are a matrix of {rows} x {columns}, at most {MAX_SIDE} of either: split the tensor",
         )
         if self.symbols.size:
             low, high = int(self.symbols.min()), int(self.symbols.max())
@@ -63,13 +64,13 @@ class CodedTensor:
 
     @property
     def weights(self) -> Float16s:
-        """The tensor the symbols stand for, float16, same shape."""
+        """The weights that the symbols stand for, float16, in the shape of the symbols."""
         return np.concatenate([np.zeros(1, np.float16), self.codebook])[self.symbols]
 
 
 @dataclass(frozen=True, eq=False)
 class PlainTensor:
-    """Values without a codebook, e.g. biases."""
+    """Numbers without a codebook, e.g. biases."""
 
     values: Float16s
     """At least one dimension."""
@@ -88,15 +89,15 @@ class CodedNetwork:
     """Everything the receiver needs to run the network."""
 
     family: str
-    """A name, e.g. `dense`; those in `header.FAMILIES` cost one byte and imply the shapes of the tensors."""
+    """A name, e.g. `dense`. A name in `header.FAMILIES` costs one byte and implies the shapes of the tensors."""
     shape: tuple[int, ...]
-    """Layer sizes from input to output, e.g. (784, 100, 10)."""
+    """The family's sizes (`mdlray.architectures`), e.g. (784, 100, 10) for `dense`."""
     pixel_mean: float
-    """Subtracted from every input; a float16 number."""
+    """It is subtracted from every pixel (scaled to 0 … 1); a float16 number."""
     pixel_std: float
-    """Divides every input afterwards; a float16 number."""
+    """The difference is divided by it; a float16 number."""
     tensors: tuple[CodedTensor | PlainTensor, ...]
-    """In the family's order; dense: weight (outputs, inputs) and bias (outputs,) of each layer."""
+    """All tensors in the family's order, e.g. `dense`: weight (outputs, inputs) and bias (outputs,) of each layer."""
 
     def __post_init__(self) -> None:
         _require(0 < len(self.family.encode()) < 256, f"family is {self.family!r}, it must have 1 to 255 bytes")
@@ -111,7 +112,7 @@ class CodedNetwork:
 
 
 def identical(first: CodedNetwork, second: CodedNetwork) -> bool:
-    """Whether two networks agree in every field, bit for bit (integer types of the symbols may differ)."""
+    """Whether two networks agree in every field, bit for bit; only the integer types of their symbols may differ."""
     plain = ("family", "shape", "pixel_mean", "pixel_std")
     return (
         [repr(getattr(first, name)) for name in plain] == [repr(getattr(second, name)) for name in plain]

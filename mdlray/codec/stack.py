@@ -1,7 +1,8 @@
-"""Between a stack of torch parameters and the networks that files hold, in both directions.
+"""A stack of torch parameters <-> the networks that files hold.
 
-`coded_network` takes one member out of a stack; `parameters_of` and `build_decoded` are the way back. Weights are
-float16 codebook entries and biases float16 values, both read as float32, so that both directions are exact.
+`coded_network` takes one member out of a stack; `parameters_of` and `build_decoded` turn a network of a file back into
+torch. Weights are float16 codebook entries and biases are float16 values. Both are read as float32, which holds every
+float16 exactly, so that nothing is lost in either direction.
 """
 
 from collections.abc import Sequence
@@ -18,15 +19,15 @@ from mdlray.models import Family, Network, Parameters, build_network, get_family
 
 
 class QuantizedWeights(Protocol):
-    """What a file needs of a quantized weight tensor; `mdlray.compression.Quantized` has it."""
+    """What a file needs of a quantized weight tensor. `mdlray.compression.Quantized` is one."""
 
     @property
     def symbols(self) -> NDArray[Any]:
-        """0 for a zero, else 1 + the index of a codebook entry."""
+        """0 for a weight that is zero, else 1 + the index of its codebook entry."""
 
     @property
     def codebook(self) -> NDArray[np.float16]:
-        """The entries, without zero."""
+        """The codebook entries, without zero."""
 
 
 def coded_network(
@@ -37,7 +38,10 @@ def coded_network(
     layers: Sequence[QuantizedWeights],
     normalization: tuple[float, float],
 ) -> CodedNetwork:
-    """One member of a stack: its weights as symbols with codebooks, its biases as float16."""
+    """One member of a stack: its weights as symbols with codebooks, its plain tensors as float16.
+
+    `layers` are the member's quantized weight tensors in the family's order; `normalization` is (mean, deviation).
+    """
     weights = dict(zip(family.prunable(parameters), layers, strict=True))
     tensors = tuple(
         CodedTensor(weights[index].symbols, weights[index].codebook)
@@ -58,13 +62,13 @@ def parameters_of(network: CodedNetwork) -> list[Tensor]:
 
 
 def stack_networks(networks: Sequence[CodedNetwork], device: torch.device) -> Parameters:
-    """The parameters of networks of one shape, stacked, on a device."""
+    """The parameters of networks of equal shapes as one stack on a device."""
     members = [parameters_of(network) for network in networks]
     return [torch.stack(tensors).to(device) for tensors in zip(*members, strict=True)]
 
 
 def build_decoded(content: bytes) -> Network:
-    """The torch module in the bytes of a `.mdl` file, for pixels from 0 to 255; DecodeError if they are damaged."""
+    """The bytes of a `.mdl` file as a torch module for pixels from 0 to 255; DecodeError if the bytes are damaged."""
     network = decode(content)
     family = get_family(network.family)
     built = build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)

@@ -1,13 +1,14 @@
-"""The symbols of one tensor <-> bits: how they are sent is chosen and sent first, then the ranks row by row.
+"""The symbols of one tensor <-> bits: first how they are sent, then their ranks, row by row.
 
     has zeros     1 bit
-    goes on       1 bit, where a coded tensor came before: whether its model is used or a fresh one
-    geometry      2 bits, 12 more for an explicit width (`mdlray.codec.geometry`)
+    goes on       1 bit, if there was a coded tensor before: whether its model is used on, or a fresh one
+    geometry      2 bits, and 12 more for an explicit width (`mdlray.codec.geometry`)
     ranks         `mdlray.codec.weights_coder`
 
-Symbol k stands for codebook[k - 1]; its rank is +m or -m, m counting the entries of that sign (the float16's sign bit)
-by size from 1, equal sizes by position. The encoder codes the first rows with each choice and takes the shortest; the
-choices are its own affair, any of them decodes.
+Symbol k stands for codebook[k - 1]. Its rank is +m or -m, if it is the m-th smallest entry (by absolute value) of its
+sign; the sign is the float16's sign bit, and entries of equal size are ranked by position. For example, the codebook
+(-0.5, 0.1, 0.3) has the ranks (-1, 1, 2). The encoder codes the first rows with each choice and takes the shortest
+result. A decoder does not depend on how the encoder chose: any choice decodes.
 
 R: rows, C: columns, K: codebook entries, A: units of the tensor before.
 """
@@ -26,24 +27,25 @@ from mdlray.codec.weights_coder import code_ranks
 from mdlray.codec.weights_model import Alphabet, Model, copied_model, fresh_model
 
 _SAMPLE = 1 << 13
-"""Weights that are coded to compare choices."""
+"""About how many weights are coded to compare the choices."""
 _PART = 1 << 18
-"""Ranks that become symbols at once."""
+"""Ranks that are turned into symbols at a time."""
 _MOST_ACTIVE = 15
 
 
 @dataclass(frozen=True)
 class Before:
-    """What the coded tensor before leaves to the following ones."""
+    """What the coder keeps from a coded tensor for the tensors that follow."""
 
     activity_A: Ints
-    """One class per row: 0 without non-zero weights, else 1 + floor(log2 of their number), at most 15."""
+    """The activity of each unit (row): 0 if its row has no non-zero weights, else 1 + floor(log2 of their number), at
+    most 15."""
     model: Model | None
 
 
 @dataclass(frozen=True)
 class CodedSymbols:
-    """Symbols, what they leave to the next tensor, and what they cost (in bits, where they were written)."""
+    """Symbols, what is kept from them for the next tensor, and what they cost in bits."""
 
     coder: Coder
     symbols: Symbols
@@ -58,7 +60,7 @@ NOTHING_BEFORE = Before(np.zeros(0, np.int64), None)
 def code_symbols(
     coder: Coder, shape: tuple[int, ...], codebook: Float16s, before: Before, known: Symbols | None
 ) -> CodedSymbols:
-    """The symbols of a tensor of this shape, uint16; `known` are those to be written."""
+    """Write the symbols `known`, or read uint16 symbols of this shape where `known` is None."""
     rank_K, alphabet = _ranks(codebook)
     num_rows, num_columns = shape[0], math.prod(shape[1:])
     ranks_RC = np.zeros((num_rows, num_columns), np.int16)
@@ -86,7 +88,7 @@ def code_symbols(
 def _choose(
     ranks_RC: NDArray[np.int16], shape: tuple[int, ...], alphabet: Alphabet, has_zeros: bool, before: Before
 ) -> tuple[int, int, bool]:
-    """(choice of geometry, explicit width, whether the model goes on) with the shortest beginning."""
+    """(choice of geometry, explicit width, whether the model goes on) that codes the first rows in the fewest bits."""
     sample_RC = ranks_RC[: max(1, _SAMPLE // ranks_RC.shape[1])]
 
     def bits(geometry: Geometry, model: Model) -> float:
@@ -103,12 +105,12 @@ def _choose(
 
 
 def _ranks(codebook: Float16s) -> tuple[NDArray[np.int16], Alphabet]:
-    """The rank of each symbol, and how many there are of either sign."""
+    """The rank of each symbol, and how many ranks there are of either sign."""
     pattern_K = codebook.view(np.uint16).astype(np.int64)
     rank_K = np.zeros(len(codebook) + 1, np.int16)
     counts = []
-    for sign, place in ((-1, 1), (1, 0)):
-        entries = np.flatnonzero(pattern_K >> 15 == place)
+    for sign, sign_bit in ((-1, 1), (1, 0)):
+        entries = np.flatnonzero(pattern_K >> 15 == sign_bit)
         by_size = entries[np.argsort(pattern_K[entries] & 0x7FFF, kind="stable")]
         rank_K[by_size + 1] = sign * np.arange(1, len(by_size) + 1)
         counts.append(len(by_size))
@@ -116,7 +118,10 @@ def _ranks(codebook: Float16s) -> tuple[NDArray[np.int16], Alphabet]:
 
 
 def _symbols_in_place(ranks_RC: NDArray[np.int16], rank_K: NDArray[np.int16]) -> NDArray[np.uint16]:
-    """The symbols of these ranks, in their memory: a short file may promise many values, each takes 2 bytes."""
+    """The symbols of these ranks, in the memory of the ranks.
+
+    A short file may promise many values, so a value must not take more than these 2 bytes.
+    """
     lowest = int(rank_K.min())
     symbol_of = np.zeros(int(rank_K.max()) - lowest + 1, np.uint16)
     symbol_of[rank_K.astype(np.int64) - lowest] = np.arange(len(rank_K))

@@ -1,13 +1,14 @@
-"""Non-negative integers <-> bytes: LEB128, seven bits to a byte, low bits first, high bit set on all but the last.
+"""Non-negative integers <-> bytes: LEB128, seven bits per byte, low bits first, high bit set in all but the last byte.
 
-Only the shortest form of a number is accepted, so equal networks have equal headers.
+For example, 100 is one byte (100), and 784 is two bytes (144, 6). Only the shortest form of a number is accepted, so
+that equal networks have equal headers.
 """
 
 MAX_BYTES = 5
 
 
 class DecodeError(ValueError):
-    """The bytes are no network of this format: damaged, cut off, foreign, or of a newer version."""
+    """The bytes are not a network of this format: they are damaged, cut off, foreign, or of another version."""
 
 
 def to_bytes(number: int) -> bytes:
@@ -21,18 +22,18 @@ def to_bytes(number: int) -> bytes:
 
 
 class ByteReader:
-    """Reads a header front to back; DecodeError where it ends too early."""
+    """Reads a header from front to back; DecodeError if the bytes end too early."""
 
     def __init__(self, encoded: bytes, position: int) -> None:
         self._encoded = encoded
         self.position = position
 
     def __len__(self) -> int:
-        """Bytes of the whole file."""
+        """The number of bytes of the whole file."""
         return len(self._encoded)
 
     def take(self, num_bytes: int) -> bytes:
-        """The next bytes, exactly that many."""
+        """The next `num_bytes` bytes."""
         taken = self._encoded[self.position : self.position + num_bytes]
         if len(taken) != num_bytes:
             raise DecodeError("the file ends inside its header.")

@@ -1,22 +1,20 @@
-"""The ranks of a weight matrix <-> bits, row by row: is the row empty, then for each weight zero or not, sign, level.
+"""The ranks of a weight matrix <-> bits, row by row: is the row empty; then per weight: is it zero, sign, level.
 
-The rank of a weight is 0 for zero, +m or -m for the m-th smallest codebook entry of that sign. Every decision is a bit
-whose contexts are what has been coded before, mixed as `mdlray.codec.mixing` says:
+The rank of a weight is 0 for zero, +m or -m for the m-th smallest codebook entry of that sign. Every bit has contexts:
+numbers that follow from what has been coded before. `mdlray.codec.mixing` turns them into a probability.
 
-    zero or not   how often the columns around this one and the row around this place are non-zero (fields: sums that
-                  fall with distance), this column, this row, this channel of the row, each relative to the whole
-                  matrix; which of six neighbors in the picture are, and their ranks; how many weights the unit behind
-                  this column has in the tensor before; the same place in the channel before and in the row before
-    sign          the signs around in the row and of the same places as above; sums of signs of the column and the row
-    level         floor(log2 m) in unary, then the bits below the leading one, each under the bits before it; with the
-                  mean rank of the row, the column and the neighbors relative to the whole matrix, and with the ranks
-                  of the neighbors, counted positive where they have the same sign
+    zero    fields: how often the columns around this one, and the weights of this row around this place, are non-zero,
+            weighted by distance; the density of this column, this row and this channel of the row, relative to the
+            whole matrix; six neighbors in the picture and their ranks; the activity of the unit that the column belongs
+            to (its non-zero weights in the tensor before); the same place in the channel before and in the row before
+    sign    the signs of the same neighbors and places; the sums of signs of the column and of the row
+    level   floor(log2 m) in unary, then the bits below the leading one, each given the bits before it. Contexts: the
+            mean rank of the row, of the column and of the neighbors, relative to the whole matrix; and the ranks of the
+            neighbors, counted as positive where their sign is that of the weight
 
-A dead unit is an empty row, one bit that costs little where the row before is empty too, and empty columns in the next
-tensor, which knows the activity of the unit. A matrix without zeros sends no flags, and has no fields.
-
-Tried and dropped: column by column (as version 1 did); confidence of a context as a factor of its input; starting from
-what other networks had taught (0 to 0.5 % of the file, up to 2 % more where they differed); rates that fall with time.
+A dead unit is an empty row: one bit, which costs little if the row before is empty, too. In the next tensor it is a
+group of empty columns, and the activity of the unit predicts them. A matrix without zeros sends no zero bits and has no
+fields.
 
 R: rows, C: columns, A: units of the tensor before.
 """
@@ -68,9 +66,9 @@ from mdlray.codec.weights_model import (
 )
 
 _BLOCK = 1 << 16
-"""Weights of one compiled call, so that an interrupt is noticed and the stream can grow."""
+"""Weights per compiled call. Between two calls an interrupt is noticed, and the stream can grow."""
 _MOST_BITS = 2 + 2 * 13
-"""Decisions about one weight: zero, sign, and for its level as many as its size has bits, twice."""
+"""At least as many bits as one weight takes: zero, sign, and for the level two for each bit of the rank."""
 
 
 def code_ranks(
@@ -82,7 +80,7 @@ def code_ranks(
     has_zeros: bool,
     model: Model,
 ) -> Coder:
-    """Writes ranks_RC, or fills it with what is read; the model learns. Returns the coder, which may have grown."""
+    """Write ranks_RC, or fill it with the ranks that are read. The model learns. Returns the coder, which may grow."""
     num_rows, num_columns = ranks_RC.shape
     tally, scratch = fresh_tally(num_columns), fresh_scratch()
     group = num_columns // len(activity_A) if len(activity_A) and num_columns % len(activity_A) == 0 else 0
@@ -114,10 +112,10 @@ def _code_rows(
     has_zeros: bool,
     writing: bool,
 ) -> None:
-    """`group` columns belong to each unit of the tensor before; 0 where that does not fit."""
+    """Code the rows from rows[0] to rows[1]. `group` columns belong to each unit of the tensor before (0: unknown)."""
     num_columns = ranks_RC.shape[1]
     height = area // width
-    # Short names for what the loop needs.
+    # Short names, because the loop uses them often.
     totals, here, logs, classes = tally.totals, scratch.row, scratch.logs, scratch.classes
     x_empty, cells_empty, x_zero, cells_zero = scratch.x_empty, scratch.cells_empty, scratch.x_zero, scratch.cells_zero
     x_sign, cells_sign, x_level, cells_level = scratch.x_sign, scratch.cells_sign, scratch.x_level, scratch.cells_level
@@ -145,16 +143,16 @@ def _code_rows(
                             look_back(totals, here, logs)
                         active = activity_A[column // group] if group else 0
                         zero_contexts(x_zero, cells_zero, classes, tally, logs, around, column, place, active)
-                        one = 1
-                        # Of a row that is not empty the last weight cannot be zero if all others are.
+                        nonzero = 1
+                        # The row is not empty: if all other weights are zero, the last one cannot be zero.
                         if here[ROW_ONES] or column < num_columns - 1:
                             v, w = min(num_near(around), 3), classes[OF_ROW] >> 1
                             known = 1 if rank != 0 else 0
-                            one = coded_bit(
+                            nonzero = coded_bit(
                                 coder, zero_mixer, v, w, x_zero, 3, cells_zero, ZERO_RATE, ZERO_RATES, known
                             )
                         totals[CODED] += 1
-                        if not one:
+                        if not nonzero:
                             continue
                     positive = 1 if alphabet.most_negative == 0 else 0
                     if alphabet.most_negative and alphabet.most_positive:
@@ -187,7 +185,7 @@ def _code_rows(
 def _code_level(
     coder: Coder, mixer: Mixer, x_level: Ints, cells_level: Ints, positive: Whole, most: Whole, known_size: Whole
 ) -> Whole:
-    """The rank without its sign, 1 to `most`: its length in unary, then the bits below the leading one."""
+    """The absolute rank, 1 to `most`: its length in unary, then the bits below the leading one."""
     most_length = 0
     while most >> (most_length + 1):
         most_length += 1
@@ -227,7 +225,7 @@ def _code_level(
 def _add_to_fields(
     tally: Tally, channel: Whole, y: Whole, x: Whole, height: Whole, width: Whole, towards: Whole
 ) -> None:
-    """Let the columns around know of a non-zero weight, and the places to come of this row."""
+    """Add a non-zero weight to the fields of the columns around it, and of the places of this row that follow."""
     for near_y in range(max(y - RADIUS, 0), min(y + RADIUS + 1, height)):
         for near_x in range(max(x - RADIUS, 0), min(x + RADIUS + 1, width)):
             at = (channel * height + near_y) * width + near_x
