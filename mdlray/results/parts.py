@@ -72,8 +72,8 @@ class Parts:
         """Remove unfinished parts, packs that a merged part covers, and other tables whose rows never came."""
         self.storage.clean(FOLDER)
         names = self.storage.names(FOLDER)
-        alive = set(_committed(names))
-        self.storage.delete(f"{FOLDER}/{name}" for name in sorted(names) if name.partition(".")[0] not in alive)
+        committed = set(_committed(names))
+        self.storage.delete(f"{FOLDER}/{name}" for name in sorted(names) if name.partition(".")[0] not in committed)
 
     def status_by_trial(self) -> dict[str, str]:
         """Trial id → status of the row that counts: "ok", "stopped" or "failed"."""
