@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mdlray.results.absent import why_absent
 from mdlray.results.store import Store
 
 __all__ = ["Store", "load"]
@@ -22,10 +23,6 @@ def load(folder: str | Path) -> pd.DataFrame:
     """
     store = Store(folder)
     if not store.has_results():
-        sweep = store.name.removesuffix("-quick")
-        raise FileNotFoundError(
-            f"there are no results in {store.folder}; `python -m mdlray.sweep {sweep}` makes some, "
-            "and `python -m mdlray.sweep --list` names the sweeps there are."
-        )
+        raise FileNotFoundError(why_absent(store))
     trials, derived = store.read_trials(), store.read_derived()
     return trials if derived is None else trials.merge(derived, on="trial_id", how="left")
