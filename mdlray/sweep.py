@@ -71,7 +71,7 @@ def main(
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Only the first so many; a search's budget")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Added to the seeds of every trial")] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="The same path in about a minute on a CPU")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="The same path in a few minutes on a CPU")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would run, and stop")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again")] = False,
     list_: Annotated[bool, typer.Option("--list", help="The sweeps there are")] = False,

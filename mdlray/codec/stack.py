@@ -68,8 +68,16 @@ def stack_networks(networks: Sequence[CodedNetwork], device: torch.device) -> Pa
 
 
 def build_decoded(content: bytes) -> Network:
-    """The bytes of a `.mdl` file as a torch module for pixels from 0 to 255; DecodeError if the bytes are damaged."""
+    """The bytes of a `.mdl` file as a torch module for pixels from 0 to 255; DecodeError if the bytes are damaged.
+
+    ValueError if the network's family is not known, e.g. if a sweep's file adds it and nobody has imported that file.
+    """
     network = decode(content)
-    family = get_family(network.family)
+    try:
+        family = get_family(network.family)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} If a module or a sweep's file of yours adds it to MODELS, import that first."
+        ) from error
     built = build_network(family, network.shape, parameters_of(network), network.pixel_mean, network.pixel_std)
     return built.eval()

@@ -1,5 +1,6 @@
 """From a stack of torch parameters to a file and back to a module."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -46,4 +47,11 @@ def test_a_damaged_file_is_a_decode_error(tmp_path: Path) -> None:
     path = tmp_path / "damaged.mdl"
     path.write_bytes(codec.encode(networks(1)[0]).blob[:-1])
     with pytest.raises(codec.DecodeError):
+        mdlray.decode(path)
+
+
+def test_a_file_of_a_family_that_nobody_has_imported_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.mdl"
+    path.write_bytes(codec.encode(dataclasses.replace(networks(1)[0], family="mine")).blob)
+    with pytest.raises(ValueError, match="family is 'mine'; known are: .* adds it to MODELS, import that first"):
         mdlray.decode(path)
