@@ -1,4 +1,4 @@
-"""Trials -> an error in words before anything runs, and the data they need in its place."""
+"""Checks before anything runs: an error if a trial has a wrong name or combination of fields; the data, downloaded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from mdlray.training.students import check_start
 
 
 def check_names(trials: Sequence[TrialSpec]) -> None:
-    """Raise ValueError for a name that no registry knows, and for choices that a trial's family does not have."""
+    """Raise ValueError for a name that no registry has, and for fields that a trial's family does not support."""
     for spec in {
         (s.training.optimizer, s.training.learning_rate_schedule, s.training.regularizer): s for s in trials
     }.values():
@@ -29,7 +29,7 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
         built = get_family(spec.model.family)
         built.check_fields(spec.model)
         for model in {spec.model, spec.network}:
-            # How many weight tensors there are depends on the hidden layers only: no data set is needed here.
+            # The number of weight tensors does not depend on the data set, so any number of inputs and classes will do.
             shapes = built.shapes(built.sizes(model, 28 * 28, 10))
             check_choices(built, spec, sum(len(shape) > 1 for shape in shapes))
     for dataset in {spec.data.dataset for spec in trials}:
@@ -37,15 +37,16 @@ def check_names(trials: Sequence[TrialSpec]) -> None:
 
 
 def fetch_data(trials: Sequence[TrialSpec], data: Path) -> None:
-    """Read each base data set once, so that it is downloaded here and not by many workers.
+    """Read each base data set once, so that the driver downloads it and not many workers at once.
 
-    Errors are those of `mdlray.data`, and ValueError for somebody else's reader that fails or returns something else.
+    Raises the errors of `mdlray.data`. ValueError for a reader of another package that fails, or that returns anything
+    but a `BaseImages`.
     """
     for base in {find_dataset(spec.data.dataset).base for spec in trials}:
         reader = find_reader(base)
         try:
             images = reader(data)
-        except (ValueError, OSError):  # these say what to do, if they are ours
+        except (ValueError, OSError):  # the messages of mdlray's own readers say what to do
             raise
         except Exception as error:
             raise ValueError(f"the reader of data set {base!r} failed: {type(error).__name__}: {error}") from error

@@ -1,7 +1,7 @@
-"""A search's journal: bytes of a file <-> what Optuna reads and adds to, and what is damaged in it.
+"""The journal of a search: bytes of a file <-> an Optuna storage; and the first damaged line, if there is one.
 
-The file is Optuna's own format, one JSON entry per line, so optuna-dashboard opens it. It is kept in memory as a list
-of lines, because the store writes every file whole: a bucket cannot append.
+The file has Optuna's own format, one JSON entry per line, so optuna-dashboard opens it. The journal is kept in memory
+as a list of lines, and the store writes it whole, because a bucket cannot append to a file.
 """
 
 import json
@@ -15,7 +15,7 @@ from mdlray.spec import to_python
 
 
 class DamagedJournalError(ValueError):
-    """A line of the journal is none of Optuna's."""
+    """Optuna cannot read a line of the journal."""
 
     def __init__(self, line: int, reason: str):
         super().__init__(
@@ -25,7 +25,7 @@ class DamagedJournalError(ValueError):
 
 
 class Journal(BaseJournalBackend):
-    """An Optuna journal as a list of lines: the store writes it whole, wherever the results are."""
+    """An Optuna journal as a list of lines in memory."""
 
     def __init__(self, content: bytes = b""):
         self.lines = content.decode(errors="replace").splitlines()
@@ -36,12 +36,12 @@ class Journal(BaseJournalBackend):
                 raise DamagedJournalError(number, str(error)) from error
 
     def as_storage(self) -> JournalStorage:
-        """What Optuna reads from these lines; DamagedJournalError names the first line that it cannot read."""
+        """These lines as an Optuna storage; DamagedJournalError names the first line that Optuna cannot read."""
         try:
             return JournalStorage(self)
-        except Exception as error:  # Optuna asserts, and takes for granted what entries have
+        except Exception as error:  # for a damaged entry, Optuna raises AssertionError, KeyError or other errors
             reason = f"{type(error).__name__}: {error}"
-        # One bad line makes every longer beginning unreadable, so the first is found by halving.
+        # If the first n lines cannot be read, neither can more lines than these. So bisection finds the first bad line.
         readable, unreadable = 0, len(self.lines)
         while unreadable - readable > 1:
             middle = (readable + unreadable) // 2
@@ -55,7 +55,7 @@ class Journal(BaseJournalBackend):
         raise DamagedJournalError(unreadable, reason)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Entries from that number on."""
+        """The entries from this number on."""
         return (json.loads(line) for line in self.lines[log_number_from:])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -63,5 +63,5 @@ class Journal(BaseJournalBackend):
         self.lines += [json.dumps(log, separators=(",", ":"), default=to_python) for log in logs]
 
     def content(self) -> bytes:
-        """The journal's file."""
+        """The bytes of the journal's file."""
         return "".join(f"{line}\n" for line in self.lines).encode()

@@ -1,7 +1,7 @@
-"""Standard output that a run outlives: when nobody can read it any more, the rows still count.
+"""Standard output whose loss does not end a run: the rows are stored even if nothing can be printed any more.
 
-A closed pipe (`| head`) is silent. A full disk behind `> file`, or a terminal that is gone, is said once on standard
-error. From then on what is printed goes nowhere, and the command ends with the code that it would have had.
+If a pipe was closed (`| head`), nothing is said. If the disk behind `> file` is full, or the terminal is gone, a note
+on standard error says so once. After that, whatever is printed is discarded, and the exit code stays the same.
 """
 
 import contextlib
@@ -14,24 +14,25 @@ from typing import Any, TextIO
 
 @dataclass
 class Output:
-    """A file for `rich.console.Console` in front of `sys.stdout`, whatever that is at the moment."""
+    """A file for `rich.console.Console` that writes to the present `sys.stdout`."""
 
     is_lost: bool = False
+    """Whether a write has failed."""
 
     @property
     def stream(self) -> TextIO:
-        """The present `sys.stdout`, also below the stand-in that rich puts there while it draws."""
+        """The present `sys.stdout`; while rich draws, the file behind the stand-in that rich puts there."""
         stream: TextIO = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
         return stream
 
     def write(self, text: str) -> int:
-        """Print, unless nobody reads any more."""
+        """Print the text, unless the output is lost."""
         if not self.is_lost:
             self._attempt(lambda: self.stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Print what is still in memory."""
+        """Print what is still in memory, unless the output is lost."""
         if not self.is_lost:
             self._attempt(self.stream.flush)
 
@@ -46,7 +47,7 @@ class Output:
             if not isinstance(error, BrokenPipeError):
                 with contextlib.suppress(OSError):
                     os.write(2, f"note: stdout cannot be written ({error.strerror}); the command goes on.\n".encode())
-            # Python writes what is left in memory when it ends, and would fail again.
+            # At its end, Python writes what is left in memory; to /dev/null this cannot fail again.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())
             os.close(nowhere)

@@ -1,8 +1,8 @@
-"""Does every machine of the cluster know what the sweep needs? Asked before any pack starts.
+"""A check before any pack starts: can every machine of the cluster load what the sweep needs?
 
-The sweep's file and the plug-ins that its trials name are loaded once in a worker of every node, and beside the driver.
-What fails there is an error of the sweep, said once, and not a failed row for each of its trials: a module, a file, an
-environment variable or a package that the driver's machine has and another one lacks.
+The sweep's file, and the plug-ins that its trials name, are loaded once in a worker of every node, also on the driver's
+machine. A machine may lack a module, a file, an environment variable or a package that the driver's machine has. Such a
+fault is reported once, as an error of the sweep, and does not become a failed row for each trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,27 +12,29 @@ from mdlray.registry import load_plugin, plugins
 from mdlray.spec import TrialSpec
 
 PluginName = tuple[str, str]
-"""An entry-point group and a name in it."""
+"""An entry-point group, and a name in this group."""
 
 
 def plugins_of(trials: Sequence[TrialSpec]) -> list[PluginName]:
-    """The plug-ins of other packages that these trials name; names that a registry of ours has are ours."""
+    """The plug-ins of other packages that these trials name; a name in one of mdlray's registries is no plug-in."""
     from mdlray.compression import SALIENCIES
     from mdlray.data import find_dataset
     from mdlray.data.registry import ENTRY_POINT_GROUP
     from mdlray.data.sources import BASES
     from mdlray.models import MODELS
 
-    named: dict[str, tuple[Mapping[str, object], set[str]]] = {
+    names_by_group: dict[str, tuple[Mapping[str, object], set[str]]] = {
         "mdlray.models": (MODELS, {spec.model.family for spec in trials}),
         "mdlray.compressors": (SALIENCIES, {spec.compression.method for spec in trials}),
         ENTRY_POINT_GROUP: (BASES, {find_dataset(name).base for name in {spec.data.dataset for spec in trials}}),
     }
-    return [(group, name) for group, (ours, names) in named.items() for name in sorted(names - ours.keys())]
+    return [
+        (group, name) for group, (registry, names) in names_by_group.items() for name in sorted(names - registry.keys())
+    ]
 
 
 def problem_here(definitions: Definitions, names: Sequence[PluginName]) -> str | None:
-    """What keeps a worker on this machine from running the sweep; None if nothing does."""
+    """Why a worker on this machine cannot run the sweep; None if it can."""
     try:
         define(definitions)
         for group, name in names:
@@ -50,9 +52,9 @@ def check_workers(
     trials: Sequence[TrialSpec],
     on_each_node: Callable[[Callable[[], str | None]], Mapping[str, str | None]],
 ) -> None:
-    """ValueError that names the machine and the reason where the sweep cannot be loaded; nothing has been stored then.
+    """Raise ValueError if a machine cannot load the sweep, with the address of the machine and the reason.
 
-    `on_each_node` runs a function on every machine and returns the answers by the machines' addresses.
+    `on_each_node` runs a function on every machine and returns address of the machine -> answer.
     """
     names = plugins_of(trials)
     answers = on_each_node(lambda: problem_here(definitions, names))

@@ -1,14 +1,16 @@
-"""A space → trials, by Optuna: asked in batches, handed out as packs, told in the order of the trials.
+"""A space → trials: Optuna is asked for a batch of trials, and told their results when all of the batch are done.
 
-Two objectives: validation accuracy up, log10(compressed bytes) down; a trial without both is told as FAIL. Each stratum
-(data set and level of randomization) is a study of its own, because fronts of different tasks cannot be compared.
+There are two objectives: a high validation accuracy, and a low log10(compressed bytes). A trial that lacks one of them
+is told as FAIL. Each stratum (a data set and a level of randomization) has an Optuna study of its own, because fronts
+of different tasks cannot be compared.
 
-**The same seed gives the same trials, for any number of workers and through any interruption**: a batch is asked when
-the one before is told, every trial is asked with a sampler seeded by (seed, stratum, trial number), and batches do not
-depend on who is idle. So an unfinished batch needs no memory: it is asked again, and what has a row is not run again.
+**The same seed gives the same trials, for any number of workers and after any interruption.** A batch is asked for when
+the batch before it was told. Each trial is asked for with a sampler that is seeded by (seed, stratum, trial number).
+Batches do not depend on which workers are idle. So an unfinished batch need not be stored: after an interruption the
+same batch is asked for again, and its trials that have a row are not run again.
 
-The studies lie in one Optuna journal, which optuna-dashboard opens. Only told trials are in it, a whole batch at once:
-none is ever left RUNNING. It is a list of lines in memory (`journal_bytes`), and the store keeps it like every file.
+All studies are in one Optuna journal, which optuna-dashboard opens (`mdlray.driver.journal`). Batches are added to it
+whole, when they are told, so no trial is ever left in the state RUNNING.
 
 References: Ozaki et al. 2022 (multi-objective TPE), Deb et al. 2002 (NSGA-II), Ginsbourger et al. 2010 (constant liar).
 """
@@ -36,25 +38,25 @@ from mdlray.spec import TrialSpec, replace_fields
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed),
-    # The population of 50 that Optuna starts with is no better than chance within 200 trials.
+    # With Optuna's default population of 50, NSGA-II is no better than chance within 200 trials.
     "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
-    # Conditional parameters are outside its model: it draws them at random.
+    # The Gaussian process cannot model conditional parameters; Optuna draws them at random, and would warn of each.
     "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
     "random": lambda seed: RandomSampler(seed=seed),
 }
-"""A name to a sampler with that seed; `optuna` means the first."""
+"""Name of a sampler -> a function from a seed to the sampler; the name `optuna` means the first of them."""
 
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 METRICS = ["validation_accuracy", "log10_bytes"]
 
 PROBES = 200
-"""Random trials that show which parameters a space has."""
+"""Number of random trials that are asked for to find out which parameters a space has."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def sampler_name(name: str) -> str:
-    """The name in SAMPLERS that the user means; ValueError lists them."""
+    """The name in SAMPLERS that the user means by `name`; ValueError lists the names."""
     name = "tpe" if name == "optuna" else name
     if name not in SAMPLERS:
         raise ValueError(f"--search is {name!r}; known are: optuna (= tpe), {', '.join(SAMPLERS)}.")
@@ -62,7 +64,7 @@ def sampler_name(name: str) -> str:
 
 
 def values_of(row: Mapping[str, Any]) -> list[float] | None:
-    """The two objectives of a row, or None where one is missing or not finite."""
+    """The two objectives of a row; None if the trial failed, or if one of them is missing or not finite."""
     accuracy, size = row["validation_accuracy"], row["compressed_bytes"]
     if row["status"] == "failed" or not _finite(accuracy) or not _finite(size) or size <= 0:
         return None
@@ -71,26 +73,27 @@ def values_of(row: Mapping[str, Any]) -> list[float] | None:
 
 @dataclass
 class Stratum:
-    """One study: what it was told, and the batch it waits for."""
+    """The Optuna study of one stratum, and the batch whose results are not told yet."""
 
     fields: Fields
+    """The fields that all trials of the stratum have, e.g. `{"data.dataset": "mnist"}`."""
     num_trials: int
     told: optuna.Study
-    """In the journal; whole batches only."""
+    """The study in the journal; it has whole batches only."""
     request: optuna.Study
-    """The same in memory, and the batch that is not told yet."""
+    """A copy of that study in memory, which also has the trials of the present batch."""
     num_told: int
     batch: dict[int, TrialSpec] = field(default_factory=dict)
     """Trial number → trial."""
 
     @property
     def num_left(self) -> int:
-        """Trials that are not told yet; none where a larger budget of before has told more than this one asks for."""
+        """Number of trials that are not told yet; 0 if an earlier run had a larger budget and told more."""
         return max(0, self.num_trials - self.num_told)
 
 
 class Search:
-    """The search of a sweep: `packs` says what can run now, `add_rows` takes what came out."""
+    """The search of a sweep: `packs` returns packs that can run now, `add_rows` takes the rows of finished packs."""
 
     def __init__(
         self,
@@ -106,9 +109,10 @@ class Search:
         journal: bytes | None = None,
         version: str = "",
     ):
-        """`changes` hold for every trial, `settle` gives it its seeds and photographs; `rows` are those there are.
+        """`changes` are fields that override those of every trial, and `settle` sets its seeds and photographs.
 
-        `version` stands for the sweep's definition: another one starts a new study, which finds the old rows.
+        `rows` are the stored rows. `version` is that of the sweep's file: another version starts a new study, which
+        uses the old rows where it asks for the same trials.
         """
         self.sweep, self.space, self.seed = sweep, space_of(sweep), seed
         self.sampler = sampler_name(sampler)
@@ -116,9 +120,9 @@ class Search:
         self.networks_per_pack = networks_per_pack
         self.rows = {row["trial_id"]: row for row in rows}
         self.notes: list[str] = []
-        """What a user should know about the journal."""
+        """Notes on the journal for the user."""
         self.journal_damage = ""
-        """Why the journal that the results folder has is not used; whoever opens the search says so here."""
+        """Why the journal in the results folder is not used; `open_search` sets this."""
         self.journal = Journal(journal or b"")
         merged = [{**fields, **(changes or {})} for fields in self.space.strata]
         strata = list({json.dumps(fields, sort_keys=True): fields for fields in merged}.values())
@@ -130,32 +134,32 @@ class Search:
         ]
 
     def packs(self) -> list[Pack] | None:
-        """Packs that can start and have not been given out before; None when every trial has been told."""
+        """Packs that can start now and were not returned before; None when every trial has been told."""
         ready = [pack for stratum in self.strata for pack in self._advance(stratum)]
         return ready if ready or any(stratum.batch for stratum in self.strata) else None
 
     def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take the rows of a pack, and tell the batches that are now complete."""
+        """Add the rows of a pack, and tell the batches that are now complete."""
         self.rows |= {row["trial_id"]: row for row in rows}
         for stratum in self.strata:
             self._tell_if_complete(stratum)
 
     @property
     def num_told(self) -> int:
-        """Trials that the journal holds of this search; it grows by whole batches."""
+        """Number of this search's trials in the journal; it grows by whole batches."""
         return sum(stratum.num_told for stratum in self.strata)
 
     @property
     def num_left(self) -> int:
-        """Trials that are not told yet; one stratum's surplus is not the other's."""
+        """Number of trials that are not told yet; a stratum that told too many does not reduce another one's."""
         return sum(stratum.num_left for stratum in self.strata)
 
     def samples(self) -> list[TrialSpec]:
-        """One trial per stratum, none of them a proposal: what the data will be."""
+        """One trial per stratum, which shows the data of the stratum; these trials are not run."""
         return [self.settle(replace_fields(self.sweep.base, stratum.fields)) for stratum in self.strata]
 
     def trial_ids(self) -> set[str]:
-        """The trials of the journal."""
+        """The ids of the trials in the journal."""
         trials = [trial for stratum in self.strata for trial in stratum.told.get_trials(deepcopy=False)]
         return {trial.user_attrs["trial_id"] for trial in trials if "trial_id" in trial.user_attrs}
 
@@ -172,28 +176,32 @@ class Search:
         name = " ".join([self.sweep.name, self.sampler, f"seed={self.seed}", *data, version]).strip()
         told = optuna.create_study(study_name=name, storage=storage, directions=DIRECTIONS, load_if_exists=True)
         trials = told.get_trials(deepcopy=False)
-        ours = [trial for trial in trials if "trial_id" in trial.user_attrs]
-        if len(ours) < len(trials):
+        own_trials = [trial for trial in trials if "trial_id" in trial.user_attrs]
+        if len(own_trials) < len(trials):
             self.notes.append(
-                f"{len(trials) - len(ours)} trials in optuna.journal were put there by another program, e.g. enqueued "
-                f"by optuna-dashboard, and are left out: study {name!r}."
+                f"{len(trials) - len(own_trials)} trials in optuna.journal were put there by another program, e.g. "
+                f"enqueued by optuna-dashboard, and are left out: study {name!r}."
             )
         if not trials:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 told.set_metric_names(METRICS)
         request = optuna.create_study(directions=DIRECTIONS)
-        request.add_trials(ours)
-        return Stratum(fields, num_trials, told, request, len(ours))
+        request.add_trials(own_trials)
+        return Stratum(fields, num_trials, told, request, len(own_trials))
 
     def _advance(self, stratum: Stratum) -> list[Pack]:
-        """Ask batches until one has something to run; nothing while one is out or when the budget is spent."""
+        """Ask for batches until one of them has trials without a row, and return the packs of these trials.
+
+        Empty while a batch is being run, and when all trials of the stratum were told.
+        """
         while not stratum.batch and self._ask_batch(stratum):
             batch = list({spec.trial_id: spec for spec in stratum.batch.values()}.values())
-            known = {spec.trial_id: "ok" for spec in batch if spec.trial_id in self.rows}
+            # Optuna is told of failed trials, too, so every row counts as done here.
+            status = {spec.trial_id: "ok" for spec in batch if spec.trial_id in self.rows}
             packs = plan_packs(self.sweep.name, batch, self.networks_per_pack)
-            if left := missing_packs(packs, known, retry_failed=False):
-                return left
+            if missing := missing_packs(packs, status, retry_failed=False):
+                return missing
             self._tell_if_complete(stratum)
         return []
 
@@ -217,7 +225,7 @@ class Search:
         return first < last
 
     def _suggest(self, trial: optuna.Trial) -> Fields:
-        """The fields that the space gives a trial; ValueError says where a space of somebody's own fails."""
+        """The fields that the space sets for a trial; ValueError says where the function of the space fails."""
         try:
             fields = self.space.suggest(trial)
         except Exception as error:
@@ -233,9 +241,10 @@ class Search:
         return fields
 
     def _check_point(self, number: int, trial: optuna.Trial) -> None:
-        """ValueError where a first point sets a parameter that no trial has, e.g. because its name is misspelled.
+        """Raise ValueError if a first point sets a parameter that no trial has, e.g. because its name is misspelled.
 
-        A parameter may be conditional: then other trials have it. So the space is asked at random as well.
+        A parameter that this trial lacks may be conditional, and then other trials have it. So random trials are asked
+        for, too.
         """
         unused = self.space.first_points[number].keys() - trial.params.keys()
         if unused and (unknown := sorted(unused - self._parameters)):
@@ -246,7 +255,7 @@ class Search:
 
     @functools.cached_property
     def _parameters(self) -> set[str]:
-        """Names that the space suggests to `PROBES` random trials."""
+        """The names of all parameters that the space suggests in `PROBES` random trials."""
         study = optuna.create_study(directions=DIRECTIONS, sampler=RandomSampler(seed=0))
         trials = [study.ask() for _ in range(PROBES)]
         for trial in trials:
@@ -260,6 +269,7 @@ class Search:
         for number, spec in batch.items():
             values = values_of(self.rows[spec.trial_id])
             stratum.request.tell(number, values, state=TrialState.COMPLETE if values else TrialState.FAIL)
+        # Only now does the journal get the batch: with all of its results, and in the order of the trials.
         for trial in stratum.request.get_trials(deepcopy=False)[min(batch) :]:
             stratum.told.add_trial(trial)
         stratum.num_told += len(batch)
@@ -267,7 +277,7 @@ class Search:
 
 
 def _share(total: int, index: int, count: int) -> int:
-    """The first strata get what does not divide evenly."""
+    """The number of trials of stratum `index` out of `count`: 10 trials in 3 strata are 4, 3 and 3."""
     return total // count + (index < total % count)
 
 

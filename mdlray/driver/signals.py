@@ -1,15 +1,16 @@
 """SIGINT, SIGTERM and SIGHUP -> an orderly end of the command, whose last line says how to resume.
 
-    first signal while packs run:    `received` is set; the run looks at it, ends its packs and writes the tables
-    first signal at other times:     `Interrupted` is raised, so that locks are given back and Ray is left
-    second signal, or while Python still imports:   the process ends at once, as by a kill; files are whole or absent
+    first signal while packs run      `received` is set; the run looks at it, ends its packs and writes the tables
+    first signal at other times       `Interrupted` is raised, so that locks are released and Ray is left
+    second signal, and any signal     the process ends at once, as if it was killed; files are whole or absent
+    while Python still imports
 
-SIGINT is Ctrl-C, SIGTERM is what Slurm and Kubernetes send, SIGHUP comes from a terminal that closes. The exit code is
-that of a shell, 128 + the number of the signal: 130, 143, 129. A signal that the command was started to ignore, as
-SIGHUP under nohup, stays ignored.
+Ctrl-C sends SIGINT, Slurm and Kubernetes send SIGTERM, and a terminal that closes sends SIGHUP. The exit code is 128 +
+the number of the signal, as in a shell: 130, 143 or 129. If the command was started with a signal ignored, as nohup
+does with SIGHUP, the signal stays ignored.
 
-A handler runs between any two instructions of the main thread, which may hold any lock; so it only sets an attribute,
-raises, or ends the process.
+Python may call a handler between any two instructions of the main thread, which may hold a lock. So the handler only
+sets an attribute, raises an error, or ends the process.
 """
 
 import contextlib
@@ -30,36 +31,36 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class Signals:
-    """The signals of one process, and what the command is doing when they come."""
+    """The signals of one process, and how the next one is answered."""
 
     command: str
-    """To be typed again."""
+    """The command as the user would type it again."""
     received: int | None = None
-    """The first signal that came."""
+    """The number of the first signal that came; None if none came."""
     raises: bool = False
-    """Whether somebody catches `Interrupted`."""
+    """Whether the command catches `Interrupted` now."""
     watched: bool = False
-    """Whether somebody looks at `received`, so that nothing needs to be raised."""
+    """Whether the command looks at `received` now, so that nothing needs to be raised."""
 
     @property
     def exit_code(self) -> int:
-        """128 + the number of the signal; that of Ctrl-C where nothing came through here."""
+        """128 + the number of the first signal; 130, the code of Ctrl-C, if no signal came to `handle`."""
         return 128 + (self.received or signal.SIGINT)
 
     @property
     def advice(self) -> str:
-        """How to go on."""
+        """What the command prints last: how to resume."""
         return f"interrupted; what is stored stays. Resume with: {self.command}"
 
     def install(self) -> None:
-        """Take over from whoever answers these signals now; Ray does so whenever it starts."""
+        """Make `handle` the handler of these signals; to be called again after Ray has started, which sets its own."""
         if threading.current_thread() is threading.main_thread():
             for number in HANDLED:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     signal.signal(number, self.handle)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Answer a signal as the head of this module says."""
+        """Answer a signal as the table in this module's docstring says."""
         is_first, self.received = self.received is None, self.received or number
         if is_first and self.watched:
             return
@@ -68,14 +69,14 @@ class Signals:
         self.end_now(self.advice)
 
     def end_now(self, text: str, code: int | None = None) -> None:
-        """Print a last line to standard error, past all locks, and end the process without any cleaning up."""
+        """Print a last line to standard error without taking a lock, and end the process without any cleanup."""
         with contextlib.suppress(OSError):
             os.write(2, f"{SHOW_CURSOR if os.isatty(2) else ''}\n{text}\n".encode(errors="replace"))
         os._exit(self.exit_code if code is None else code)
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
-        """Within, a first signal raises `Interrupted`."""
+        """Inside of the `with` block, a first signal raises `Interrupted`."""
         self.raises = True
         try:
             yield
@@ -84,7 +85,7 @@ class Signals:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Within, a first signal only sets `received`."""
+        """Inside of the `with` block, a first signal only sets `received`."""
         self.watched = True
         try:
             yield

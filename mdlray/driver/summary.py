@@ -1,8 +1,8 @@
-"""What the command says before and after a run, in a terminal: the plan, the fronts, the failures.
+"""What the command prints before and after a run: the plan with its estimate of time, the fronts, the failures.
 
-Fronts are means over repetitions (`mdlray.results.derived.front`). The estimate of a plan goes by the wall seconds of
-the trials that are already in the folder, per epoch and hidden unit, and only by those that ran on the same kind of
-device: seconds of a CPU core say nothing about a GPU.
+The points of a front are means over repetitions (`mdlray.results.derived.front`). The estimate of a plan uses trials
+that are already in the folder: their seconds per epoch and hidden unit. Only trials that ran on the same kind of device
+count, because seconds of a CPU core say nothing about a GPU.
 """
 
 import os
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 FRONT_SHOWN = 12
 FAILURES_SHOWN = 10
 FULL_WIDTH, LEAST_WIDTH = 80, 56
-"""Columns of a terminal that a front takes with lines between its cells, and with all of its numbers."""
+"""The width, in characters, from which a front is drawn with lines between its cells, and with all of its columns."""
 
 _SHORT = {"train": "train", "validation": "val."}
 VALUES_SHOWN = 16
 
 
 def front_tables(front: pd.DataFrame, width: int = 80) -> Iterator[Table]:
-    """The front of each group, at most `FRONT_SHOWN` points of it, with the accuracy that it is ranked by.
+    """A table for the front of each group, with at most `FRONT_SHOWN` points and the accuracy that ranks them.
 
-    Numbers are never cut off. In a terminal of less than `FULL_WIDTH` columns the lines between the cells are left out
-    and names are wrapped; of less than `LEAST_WIDTH` columns, the share of pruned weights and the number of trials too.
+    Numbers are never cut off. In a terminal narrower than `FULL_WIDTH` characters, the lines between the cells are left
+    out and names are wrapped. If it is narrower than `LEAST_WIDTH`, the columns `pruned %` and `trials` are left out.
     """
     for cells in groups(front[front["on_front"]]):
         points: list[Any] = _thin_out(cells.sort_values("compressed_bytes_mean")).to_dict("records")
@@ -66,14 +66,14 @@ def front_tables(front: pd.DataFrame, width: int = 80) -> Iterator[Table]:
 def _narrow_table(
     numbers: Mapping[str, Sequence[str]], names: Mapping[str, Sequence[str]], title: str, width: int
 ) -> Table:
-    """A table of columns (heading → cells) for a terminal of `width` columns; what is given up is in `front_tables`."""
+    """A table of columns (heading → cells) that fits a terminal of this width as `front_tables` says."""
     if width >= FULL_WIDTH:
         table = Table(title=title, title_justify="left")
     else:
         table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     if width < LEAST_WIDTH:
         numbers = dict(list(numbers.items())[:3])
-        # One word per line takes less room than two columns of names.
+        # One column of names, with one word per line, is narrower than two columns.
         names = {"network": [" ".join(pair) for pair in zip(*names.values(), strict=True)]}
     for heading, cells in numbers.items():
         # A heading may wrap, a number may not.
@@ -86,7 +86,7 @@ def _narrow_table(
 
 
 def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
-    """One line per failed trial, the first `FAILURES_SHOWN`."""
+    """One line for each of the first `FAILURES_SHOWN` failed trials, and a line that counts the others."""
     for row in failed.head(FAILURES_SHOWN).to_dict("records"):
         reason = str(row["error"]).strip().splitlines()[-1]
         name = " ".join(str(row[key]) for key in ("trial_id", "dataset", "architecture", "method", "pruning_ratio"))
@@ -96,7 +96,7 @@ def failure_lines(failed: pd.DataFrame) -> Iterator[str]:
 
 
 def print_notes(console: Console, notes: Sequence[str]) -> None:
-    """What a user should know and need not act on, a line each."""
+    """Print each note on a line of its own; the user need not act on notes."""
     for note in notes:
         console.print(f"note: {note}", soft_wrap=True)
 
@@ -110,10 +110,14 @@ def plan_summary(
     done: pd.DataFrame | None,
     gpus: int | None,
 ) -> Iterator[Table | str]:
-    """Counts, the axes and their values, and about how long the rest takes."""
+    """The plan of a grid: counts of trials and packs, the axes with their values, and an estimate of the time left.
+
+    `left` are the packs that are still to be run, `status` maps a trial id to the status of its row, `done` has the
+    rows of the folder.
+    """
     num_left = sum(len(pack.members) for pack in left)
     num_failed = sum(status.get(spec.trial_id) == "failed" for spec in trials)
-    # Failed trials that are to be retried are missing as well.
+    # A failed trial that is to be retried is missing, too, so it must not count as done.
     not_done = {spec.trial_id for pack in left for spec in pack.members}
     num_done = sum(spec.trial_id not in not_done and status.get(spec.trial_id) != "failed" for spec in trials)
     table = Table(title=f"plan of {_last_name(folder)}", title_justify="left")
@@ -124,16 +128,19 @@ def plan_summary(
     yield table
     for axis, values in axis_values(trials).items():
         yield f"  {axis}: {shortened(values)}"
-    mine = done[done["trial_id"].isin([spec.trial_id for spec in trials])] if done is not None else None
-    seconds = estimate_seconds(trials, left, on_device(mine, on_gpu=bool(gpus)))
-    first = len(packs[0].members) if packs else 1
-    yield _about_time(seconds, folder, mine, gpus, f"; try --trials {first}")
+    own_rows = done[done["trial_id"].isin([spec.trial_id for spec in trials])] if done is not None else None
+    seconds = estimate_seconds(trials, left, on_device(own_rows, on_gpu=bool(gpus)))
+    first_size = len(packs[0].members) if packs else 1
+    yield _about_time(seconds, folder, own_rows, gpus, f"; try --trials {first_size}")
 
 
 def search_summary(
     folder: Path | str, search: "Search", done: pd.DataFrame | None, gpus: int | None
 ) -> Iterator[Table | str]:
-    """Per stratum what was told and what is left, and about how long the rest takes."""
+    """The plan of a search: counts of each stratum, and an estimate of the time left.
+
+    A trial is `told` when its result was told to Optuna, and `missing` until then.
+    """
     table = Table(title=f"plan of {_last_name(folder)}, seed {search.seed}", title_justify="left")
     for heading in ("stratum", "trials", "told", "missing"):
         table.add_column(heading, justify="left" if heading == "stratum" else "right")
@@ -151,20 +158,19 @@ def search_summary(
 def _about_time(
     seconds: float | None, folder: Path | str, done: pd.DataFrame | None, gpus: int | None, advice: str = ""
 ) -> str:
-    """The estimate in words, from the seconds that one worker would take; or why there is none."""
+    """The estimate in words, from the seconds that one worker would take; or why there is no estimate."""
     workers, kind = gpus or os.cpu_count() or 1, "GPUs" if gpus else "CPUs"
     if seconds is not None:
         return f"about {duration(seconds / workers)} on {workers} {kind}, going by the finished trials in {folder}"
-    others = on_device(done, on_gpu=not gpus)
-    if others is None:
+    other_rows = on_device(done, on_gpu=not gpus)
+    if other_rows is None:
         return f"no estimate of the time before some trials are done in {folder}{advice}"
-    return (
-        f"no estimate for {kind}: the {len(others):,} finished trials in {folder} ran on a {'CPU' if gpus else 'GPU'}"
-    )
+    device = "CPU" if gpus else "GPU"
+    return f"no estimate for {kind}: the {len(other_rows):,} finished trials in {folder} ran on a {device}"
 
 
 def on_device(done: pd.DataFrame | None, *, on_gpu: bool) -> pd.DataFrame | None:
-    """The ok rows that ran on a GPU, or on a CPU; None where there are none."""
+    """The rows with status `ok` that ran on a GPU if `on_gpu`, else on a CPU; None if there are none."""
     if done is None or done.empty:
         return None
     device = done["device"].astype("object").fillna("unknown")
@@ -173,7 +179,7 @@ def on_device(done: pd.DataFrame | None, *, on_gpu: bool) -> pd.DataFrame | None
 
 
 def shortened(values: Sequence[object]) -> str:
-    """The values in one line; of many the first three and the last: `0, 1, 2, … 399 (400 values)`."""
+    """The values on one line; of more than 16 only the first three and the last: `0, 1, 2, … 399 (400 values)`."""
     if len(values) <= VALUES_SHOWN:
         return ", ".join(map(str, values))
     return f"{', '.join(map(str, values[:3]))}, … {values[-1]} ({len(values):,} values)"
@@ -190,7 +196,7 @@ def axis_values(trials: Sequence[TrialSpec]) -> dict[str, list[object]]:
 
 
 def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd.DataFrame | None) -> float | None:
-    """Seconds of one worker for the packs that are left, by the rows of trials that are done; None without any."""
+    """Seconds that one worker needs for the packs in `left`, estimated from the rows in `done`; None without rows."""
     if done is None:
         return None
     spec_of = {spec.trial_id: spec for spec in trials}
@@ -209,7 +215,7 @@ def estimate_seconds(trials: Sequence[TrialSpec], left: Sequence[Pack], done: pd
 
 
 def _kind(spec: TrialSpec) -> str:
-    """Networks whose durations compare: an epoch of a convolution takes a hundred times that of a hidden layer."""
+    """A key of networks whose durations compare; an epoch of a convolution takes 100 times that of a hidden layer."""
     return f"{spec.model.family} {'student' if spec.student.round else ''}"
 
 

@@ -1,20 +1,22 @@
-"""How far packs are -> how long the rest takes.
+"""The progress of packs -> an estimate of the time that is left.
 
-A pack has an effort (epochs x units, `mdlray.planning.training_effort`) and a kind: packs of one kind have networks of
-equal shapes, which take equal time per effort. The seconds per effort of a kind are those of its packs so far, running
-ones included, so that the first epochs already tell; a kind that has not run yet is taken to be average.
+A pack has an effort (epochs x units, `mdlray.planning.training_effort`) and a kind. Packs of one kind have networks of
+equal shapes, so that they take equal time per effort. The seconds per effort of a kind are measured on its packs so
+far. Running packs count, too, so there is an estimate from the first epochs on. A kind that has not run yet is assumed
+to take the average time per effort.
 
-    seconds left = max(longest rest of a running pack, sum of all rests / packs at a time)
+    seconds left = max(longest remaining time of a running pack, sum of all remaining times / packs at a time)
 
-Example: 2 packs at a time; one has run for 60 s and is at 25 %, the other for 60 s and is at 50 %, and 3 of the first
-kind wait. The rests are 180, 60 and 3 x 240 s: 960 / 2 = 480 s.
+Example: 2 packs run at a time. The first has run for 60 s and is at 25 %, so 180 s remain; the second, of another kind,
+has run for 60 s and is at 50 %, so 60 s remain. 3 packs of the first kind wait, with 240 s each. The estimate is
+(180 + 60 + 3 x 240) / 2 = 480 s.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHARE_OF_TRAINING = 0.9
-"""Of a pack's time; quantizing, encoding, decoding and scoring take the rest, which nobody reports."""
+"""Share of a pack's time that training takes; quantizing, encoding, decoding and scoring report no progress."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,21 @@ class PackTime:
     kind: str | None
     effort: float
     seconds: float
-    """Since it was handed to a worker, or until it was done."""
+    """Seconds from the start of the pack until now, or until it was done."""
     fraction: float
-    """Of its effort that is done: 1 for a pack that is done."""
+    """Fraction of its effort that is done; 1 if the pack is done."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Effort that has not begun, of one kind; None where the kind is not known yet, as in a search."""
+    """The effort of a pack, or of several, that no worker has begun; in a search, the kind is not known (None)."""
 
     kind: str | None
     effort: float
 
 
 def seconds_left(begun: Sequence[PackTime], waiting: Iterable[Waiting], num_parallel: int) -> float | None:
-    """Until everything is done; None before the first epoch of the first pack."""
+    """Estimated seconds until all packs are done; None before the first epoch of the first pack."""
     rates = _seconds_per_effort(begun)
     if not rates:
         return None
@@ -49,12 +51,12 @@ def seconds_left(begun: Sequence[PackTime], waiting: Iterable[Waiting], num_para
         for pack in begun
         if pack.fraction < 1
     ]
-    rest = sum(part.effort * rates.get(part.kind, rates[None]) for part in waiting)
-    return max([*running, (sum(running) + rest) / num_parallel])
+    waiting_seconds = sum(pack.effort * rates.get(pack.kind, rates[None]) for pack in waiting)
+    return max([*running, (sum(running) + waiting_seconds) / num_parallel])
 
 
 def _seconds_per_effort(begun: Iterable[PackTime]) -> dict[str | None, float]:
-    """By kind, and for None the average over all; empty where nothing is done yet."""
+    """Kind -> seconds per effort; the key None has the average over all packs. Empty before the first epoch."""
     seconds: dict[str | None, float] = {}
     efforts: dict[str | None, float] = {}
     for pack in begun:

@@ -1,4 +1,4 @@
-"""What was asked → what is left: the packs of a grid without rows, or a search that asks as it goes."""
+"""A request → the packs that are still to be run: those of a grid, or those that a search suggests as it goes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """How a search was asked for."""
+    """The options of a search, from the command line."""
 
     sampler: str
     seed: int
     num_trials: int | None
     changes: Mapping[str, Any]
     background_images: str | None
-    """Digest of the photographs."""
+    """Digest of the user's photographs; None if there are none."""
     version: str
-    """Of the sweep's text: another one begins a new study."""
+    """Version of the sweep's file; another version begins a new study."""
 
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """What the command line asks for: the trials of a grid, or a search."""
+    """What the command line asks for: the trials of a grid, or a search (`trials` is empty then)."""
 
     sweep: Sweep
     trials: list[TrialSpec]
@@ -46,10 +46,10 @@ class SweepRequest:
     data: Path
     background_images: Path | None
     definitions: Definitions
-    """The sweep's file and what it needs: workers run it too, since it may add members to the registries."""
+    """The sweep's file and the files that it needs. Workers run it, too, since it may add entries to the registries."""
     retry_failed: bool
     command: str
-    """To be typed again."""
+    """The command as the user would type it again."""
     variant: str = ""
     """The options of the command line that change trials, e.g. `--dataset mnist --seed 5` (`mdlray.results.asked`)."""
     asked: frozenset[str] = frozenset()
@@ -58,19 +58,20 @@ class SweepRequest:
 
 @dataclass(frozen=True)
 class WorkQueue:
-    """What is left, to be handed out; a search finds out as it goes."""
+    """The packs that are still to be run; a search adds packs as it goes."""
 
     more: Callable[[], Sequence[Pack] | None]
-    """Packs that may start now and were not given out before; None when there will never be more."""
+    """Returns packs that may start now and that it has not returned before; None when there will be no more packs."""
     add_rows: Callable[[Iterable[Mapping[str, Any]]], None]
-    """To be told the rows of every pack."""
+    """Must be called with the rows of every pack that ends."""
     samples: Sequence[TrialSpec]
-    """Trials that have all the names and data of those that are left."""
+    """Trials that name every family, method and data set of the trials to be run."""
     num_trials: int
+    """Trials that are still to be run."""
     num_done: int
     num_packs: int | None = None
     packs: Sequence[Pack] | None = None
-    """All that are left, in their order; None for a search."""
+    """All packs that are still to be run, in their order; None for a search."""
 
 
 def prepare_folder(request: SweepRequest) -> list[str]:
@@ -89,10 +90,10 @@ def notes_on_plan(request: SweepRequest) -> list[str]:
 
 
 def answered(request: SweepRequest) -> dict[str, str]:
-    """Trial id → status of the rows that answer for their trials.
+    """Trial id → status, of the rows that count: their trials need not be run, unless failed ones are retried.
 
-    A failed row that was made with another version of the sweep's file does not: the edit may have mended it. One
-    without a version is older than versions are, and does.
+    A failed row that was made with another version of the sweep's file does not count, because the edit of the file may
+    have removed the cause. A failed row without a version was written before rows had versions, and counts.
     """
     status = request.store.status_by_trial()
     if "failed" in status.values():
@@ -102,47 +103,48 @@ def answered(request: SweepRequest) -> dict[str, str]:
 
 
 def _failed_elsewhere(trials: pd.DataFrame, version: str | None) -> list[str]:
-    """Trials that failed with another version of the sweep's file."""
+    """Ids of the trials that failed with another version of the sweep's file."""
     made_with = trials["sweep_version"]
     is_other = made_with.notna() & (made_with != version)
     return list(trials.loc[(trials["status"] == "failed") & is_other, "trial_id"])
 
 
 def grid_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
-    """The packs of a grid that have no rows."""
+    """The packs of a grid, without the trials that are done."""
     status = answered(request)
     packs = plan_grid(request.sweep, request.trials, on_gpu=resources.on_gpu, num_parallel=resources.num_parallel)
-    left = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
-    trials = [spec for pack in left for spec in pack.members]
-    not_given_out = [left]
+    missing = missing_packs(packs, status, retry_failed=request.retry_failed, halving=request.sweep.halving)
+    trials = [spec for pack in missing for spec in pack.members]
+    # All packs of a grid may start at once: the first call of `more` returns them, and every later one None.
+    batches = [missing]
     return WorkQueue(
-        more=lambda: not_given_out.pop() if not_given_out else None,
+        more=lambda: batches.pop() if batches else None,
         add_rows=lambda rows: None,
         samples=trials,
         num_trials=len(trials),
         num_done=len(request.trials) - len(trials),
-        num_packs=len(left),
-        packs=left,
+        num_packs=len(missing),
+        packs=missing,
     )
 
 
 def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
-    """A search that goes on where its journal ends, and writes the journal whenever a batch is told."""
+    """A search that goes on where its journal ends, and that writes the journal whenever a batch is told."""
     from mdlray.driver.checks import check_names
 
     sweep = request.sweep
-    # Not fewer where there are many workers: the packs of a search must not depend on who is there.
+    # The packs of a search must not depend on the number of workers, so they are not made smaller for many workers.
     limit = sweep.networks_per_pack if resources.on_gpu else sweep.networks_per_pack_cpu
     search = open_search(request, limit)
     if search.journal_damage:
         move_aside(request.store.storage, JOURNAL)
-    written = search.num_told
+    num_written = search.num_told
 
     def keep_journal() -> None:
-        nonlocal written
-        if search.num_told > written:
+        nonlocal num_written
+        if search.num_told > num_written:
             request.store.write_journal(search.journal_bytes())
-            written = search.num_told
+            num_written = search.num_told
 
     def more() -> Sequence[Pack] | None:
         packs = search.packs()
@@ -156,16 +158,16 @@ def search_queue(request: SweepRequest, resources: "Resources") -> WorkQueue:
         search.add_rows(rows)
         keep_journal()
 
-    return WorkQueue(more, add_rows, search.samples(), search.num_left, written)
+    return WorkQueue(more, add_rows, search.samples(), search.num_left, num_written)
 
 
 def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
-    """The search as its journal and the stored rows have it; without a journal that is damaged (`Search.notes`)."""
+    """The search with its journal and the stored rows; a damaged journal is not used, and `Search.notes` says so."""
     from mdlray.driver.journal import DamagedJournalError
     from mdlray.driver.search import Search
 
-    how, store = request.search, request.store
-    assert how is not None
+    options, store = request.search, request.store
+    assert options is not None
     columns = ["trial_id", "status", "validation_accuracy", "compressed_bytes"]
     rows: list[Any] = []
     if store.has_results():
@@ -178,15 +180,15 @@ def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
     def search_with(journal: bytes | None) -> Search:
         return Search(
             request.sweep,
-            sampler=how.sampler,
-            seed=how.seed,
-            num_trials=how.num_trials,
-            changes=how.changes,
-            settle=lambda spec: settle(spec, how.seed, how.background_images),
+            sampler=options.sampler,
+            seed=options.seed,
+            num_trials=options.num_trials,
+            changes=options.changes,
+            settle=lambda spec: settle(spec, options.seed, options.background_images),
             networks_per_pack=networks_per_pack,
             rows=rows,
             journal=journal,
-            version=how.version,
+            version=options.version,
         )
 
     try:
@@ -199,7 +201,10 @@ def open_search(request: SweepRequest, networks_per_pack: int = 1) -> "Search":
 
 
 def settle(spec: TrialSpec, seed: int, background_images: str | None) -> TrialSpec:
-    """The trial with `--seed` and the photographs of `--background-images`."""
+    """The trial with `seed` (`--seed`) added to its seeds, and with the user's photographs (`--background-images`).
+
+    `background_images` is their digest. It is set only if the trial's data set has photographs as backgrounds.
+    """
     spec = replace_seeds(spec, seed)
     if background_images and spec.data.dataset.endswith("_background_images"):
         spec = replace_fields(spec, {"data.backgrounds": background_images})

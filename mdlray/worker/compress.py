@@ -1,7 +1,7 @@
 """Trained networks -> symbols and codebooks -> bytes -> decoded networks, trial by trial.
 
-Trials that differ in what happens after training share a trained network and have a file each. What fails for one trial
-fails for that trial only.
+Trials that differ only in what happens after training share one trained network, and each of them has its own file. If
+compression fails for one trial, the other trials are not affected.
 """
 
 from collections.abc import Sequence
@@ -23,21 +23,26 @@ class Compressed:
     network: int
     """Position of its trained network in the stack."""
     coded: codec.CodedNetwork
-    """As it went into the file."""
+    """The network as it was written into the file."""
     file: codec.EncodedNetwork
     decoded: codec.CodedNetwork
-    """As it comes out of the file; what is measured is this one."""
+    """The network as it is decoded from the file; this one is measured."""
 
 
 def compress(stack: TrainedStack, trials: Sequence[TrialSpec]) -> tuple[list[Compressed], dict[TrialSpec, str]]:
-    """The files of those trials that can be compressed, and for each other trial of the stack its error."""
+    """The files of the trials that could be compressed, and the errors of the others.
+
+    Trials whose network is not in the stack are in neither.
+    """
     networks = {spec: network for spec in trials if (network := stack.network_of(spec)) is not None}
     errors = {spec: error for spec, network in networks.items() if (error := stack.fitted.error(network)) is not None}
-    rest = [spec for spec in networks if spec not in errors]
-    if not rest:
+    remaining = [spec for spec in networks if spec not in errors]
+    if not remaining:
         return [], errors
-    compressed, failed = without_failing(lambda specs: _compress(stack, specs, [networks[s] for s in specs]), rest)
-    return compressed or [], errors | {rest[position]: error for position, error in failed.items()}
+    compressed, failures = without_failing(
+        lambda specs: _compress(stack, specs, [networks[spec] for spec in specs]), remaining
+    )
+    return compressed or [], errors | {remaining[position]: error for position, error in failures.items()}
 
 
 def _compress(stack: TrainedStack, specs: Sequence[TrialSpec], networks: Sequence[int]) -> list[Compressed]:

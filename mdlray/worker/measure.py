@@ -1,7 +1,7 @@
-"""Compressed networks -> what is measured of each -> its row, and rows of other tables.
+"""Compressed networks -> measurements of each -> its row in `trials`, and rows of other tables.
 
-What is measured is what a file decodes to. A trial for which a measurement fails is a failed row; the others' are not
-touched by it.
+The measured network is the one that the file decodes to. If a measurement fails for a trial, that trial has a failed
+row, and the rows of the other trials are not affected.
 """
 
 import traceback
@@ -27,7 +27,7 @@ DECODED_OTHERWISE = {
 
 
 def measure(stack: TrainedStack, compressed: Sequence[Compressed], errors: Mapping[TrialSpec, str]) -> PackResult:
-    """Rows, tables and files of these trials, and failed rows of those with an error."""
+    """The rows and files of the compressed trials, and failed rows of the trials with an error."""
     measurements = all_measurements()
     failed = [_failed(stack, spec, error) for spec, error in errors.items()]
     results = [_measure(measured, measurements) for measured in look_at(stack, compressed)]
@@ -37,34 +37,34 @@ def measure(stack: TrainedStack, compressed: Sequence[Compressed], errors: Mappi
 def failed_networks(
     trials: Sequence[TrialSpec], networks: Sequence[TrialSpec], errors: Mapping[str, str]
 ) -> PackResult:
-    """Rows of the trials that are about these networks, where there is an error for their lineage."""
+    """Failed rows of the trials whose network is one of `networks`, if `errors` has an error for its lineage key."""
     keys = {spec.training_key for spec in networks if spec.lineage_key in errors}
     rows = [failed_row(spec, errors[spec.lineage_key]) for spec in trials if spec.training_key in keys]
     return PackResult({"trials": rows})
 
 
 def look_at(stack: TrainedStack, compressed: Sequence[Compressed]) -> list[Measured]:
-    """Everything that measurements look at, with the scores of all networks, which are computed together."""
+    """What measurements need to know about each trial; the scores of all networks are computed together."""
     if not compressed:
         return []
     family, splits, images = stack.family, stack.data.splits, stack.data.images
-    networks = [one.network for one in compressed]
+    networks = [trial.network for trial in compressed]
     trained = {name: evaluate(family, stack.fitted.parameters, splits[name]) for name in ("validation", "test")}
-    decoded = stack_networks([one.decoded for one in compressed], splits["train"].pixels_NP.device)
+    decoded = stack_networks([trial.decoded for trial in compressed], splits["train"].pixels_NP.device)
     scores = {name: evaluate(family, decoded, split.of_members(networks)) for name, split in splits.items()}
     return [
         Measured(
-            spec=one.spec,
+            spec=trial.spec,
             stack=stack,
-            network=one.network,
-            trained_scores={name: score.member(one.network) for name, score in trained.items()},
-            coded=one.coded,
-            file=one.file,
-            decoded=one.decoded,
+            network=trial.network,
+            trained_scores={name: score.member(trial.network) for name, score in trained.items()},
+            coded=trial.coded,
+            file=trial.file,
+            decoded=trial.decoded,
             scores={name: score.member(position) for name, score in scores.items()},
             images=images,
         )
-        for position, one in enumerate(compressed)
+        for position, trial in enumerate(compressed)
     ]
 
 
@@ -78,7 +78,8 @@ def _measure(measured: Measured, measurements: Mapping[str, Measurement]) -> Pac
             if measurement.table == "trials":
                 row |= rows[0]
             else:
-                tables.setdefault(measurement.table, []).extend({"trial_id": spec.trial_id} | one for one in rows)
+                table = tables.setdefault(measurement.table, [])
+                table.extend({"trial_id": spec.trial_id} | measured_row for measured_row in rows)
     except Exception as error:
         if is_out_of_memory(error):
             raise

@@ -1,4 +1,6 @@
-"""A pack in pieces: what a checkpoint has, then the piece that was begun, then all other networks in as few as fit.
+"""A pack in pieces, so that the networks of a piece fit into the memory of the device together.
+
+    results that a checkpoint has -> the piece that a checkpoint was in -> all other networks, in as few pieces as fit
 
 On a CPU a pack is one piece. On a GPU `mdlray.training.memory` says how many networks fit.
 """
@@ -23,12 +25,12 @@ RunNetworks = Callable[..., PackResult]
 
 
 def networks_of(trials: Sequence[TrialSpec]) -> list[TrialSpec]:
-    """The networks of round 0 that these trials are, or come from."""
+    """The networks of round 0 of these trials: their own networks, or those that their students descend from."""
     return list({spec.lineage_key: spec.ancestor for spec in trials}.values())
 
 
 def about_pack(pack: Pack, config: WorkerConfig, images: Images) -> dict[str, Any]:
-    """Everything that must be equal for a checkpoint to be one of the same training."""
+    """Everything that must be equal in a checkpoint and here for the training to go on from that checkpoint."""
     return {
         "pack": pack.pack_id,
         "spec version": SPEC_VERSION,
@@ -47,7 +49,7 @@ def run_in_pieces(
     config: WorkerConfig,
     checkpoints: Checkpoints,
 ) -> PackResult:
-    """The results of all networks of the pack; one that does not fit alone is a failed row for each of its trials."""
+    """The results of all networks of the pack; if a network does not fit even alone, its trials have failed rows."""
 
     def run_piece(networks: Sequence[TrialSpec]) -> PackResult:
         result = run_networks(networks, _trials_of(pack, networks), images, device, config, checkpoints)
@@ -55,10 +57,11 @@ def run_in_pieces(
         return result
 
     fail = partial(_out_of_memory, pack)
-    left = [spec for spec in networks_of(pack.members) if spec.training_key not in checkpoints.done]
-    begun = [spec for spec in left if spec.training_key in checkpoints.piece]
+    unfinished = [spec for spec in networks_of(pack.members) if spec.training_key not in checkpoints.done]
+    begun = [spec for spec in unfinished if spec.training_key in checkpoints.piece]
     results = [*checkpoints.finished, *in_pieces(begun, len(begun), run_piece, fail)]
-    if new := left[len(begun) :]:
+    # Pieces are run in the order of the networks, so the networks of the piece that was begun come first.
+    if new := unfinished[len(begun) :]:
         limit = len(new)
         if device.type == "cuda":
             peak = partial(_peak, run_networks, device)
@@ -69,7 +72,7 @@ def run_in_pieces(
 
 
 def packs_on_gpu(run_networks: RunNetworks, pack: Pack, config: WorkerConfig, images: Load | None = None) -> int | None:
-    """How many packs like this one fit into the free memory of this GPU at once, measured there; None without CUDA."""
+    """How many packs like this one fit into the free memory of this GPU together, as measured; None without CUDA."""
     device = device_of(config)
     if device.type != "cuda":
         return None

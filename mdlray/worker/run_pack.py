@@ -1,10 +1,15 @@
-"""A pack's whole way on one screen: load -> train -> compress -> measure -> rows.
+"""All steps of a pack on one screen: load -> train -> compress -> measure -> rows.
 
-`run_pack` is an ordinary function: no Ray, no files but the data set. The accuracies of a row are those of the network
-that was decoded from its file; those before quantization are other columns (`trained_...`). A failure is a row: what
-fails for one member (it diverged, its saliency or a measurement raises) fails that member only, anything else fails the
-pack, whose members then all carry the error. Students are trained after the networks they come from, stage by stage,
-each stage one stack.
+`run_pack` is an ordinary function. It does not use Ray, and it reads no files but the data set and those of the sweep.
+The accuracies of a row are those of the network that was decoded from its file. The columns `trained_...` have the
+accuracies before quantization.
+
+A failure becomes a row. An error that concerns one network or one trial (a network diverges, its saliency raises, a
+measurement raises) fails only the trials that it concerns. After any other error, all trials of the pack fail, and
+their rows have the error.
+
+Students are trained after their teachers, in stages: the networks of round 0 first, then the students of round 1, and
+so on. The networks of a stage are one stack.
 """
 
 import time
@@ -41,12 +46,12 @@ def run_pack(
     save: Save | None = None,
     report: Report | None = None,
 ) -> PackResult:
-    """Train, compress, decode and measure every member of the pack; errors become failed rows.
+    """Train, compress, decode and measure every trial of the pack; errors become failed rows.
 
-    `images` gives the pack's, where somebody has prepared them; otherwise they are loaded here. `save` is given the
-    state of training as bytes every `config.checkpoint_seconds`, at the end of an epoch; with such bytes as
-    `checkpoint` the pack goes on there, on the CPU with the same result to the bit. `report` is told about once a
-    second how many epochs are done.
+    `images` returns the images of the pack; without it, they are loaded here. `save` is called with the state of the
+    training as bytes, at the end of an epoch, about every `config.checkpoint_seconds` seconds. If these bytes are given
+    as `checkpoint`, the training goes on from there; on a CPU, the result is then equal to the bit. `report` is called
+    about once a second with the number of epochs that are done.
     """
     started, device = time.perf_counter(), device_of(config)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -62,10 +67,10 @@ def run_pack(
             first = pack.members[0]
             checksums = {describe_images(first.data, first.seeds.randomization): loaded.checksum}
             result = join([PackResult(columns=added, checksums=checksums, notes=checkpoints.notes), result])
-        except Exception:  # the one place where a failure of any kind becomes rows
+        except Exception:  # whatever fails, the trials of the pack get rows that say so
             result = failed_result(pack.members, traceback.format_exc())
         if device.type == "cuda" and any(row["status"] == "failed" for row in result.rows):
-            # A broken CUDA context stays broken: let this raise, so that the next pack gets a new worker.
+            # After some errors CUDA is unusable in this process. Then this raises, and the next pack gets a new worker.
             torch.cuda.synchronize()
     return of_pack(result, pack, sweep_version(config.definitions), device=name, seconds=time.perf_counter() - started)
 
@@ -79,7 +84,7 @@ def run_networks(
     checkpoints: Checkpoints | None = None,
     epochs: EpochCounter | None = None,
 ) -> PackResult:
-    """Train these networks as one stack, then their students stage by stage; measure the trials of each."""
+    """Train these networks as one stack, then their students stage by stage; measure the trials of each stage."""
     data = load_data(images, networks, device)
     stages = plan_stages(networks, trials)
     progress = checkpoints.progress(networks) if checkpoints else Progress()
@@ -104,5 +109,5 @@ def run_networks(
 
 
 def count_packs_on_gpu(pack: Pack, config: WorkerConfig, images: Load | None = None) -> int | None:
-    """How many packs like this one fit into the free memory of this GPU at once, measured there; None without CUDA."""
+    """How many packs like this one fit into the free memory of this GPU together, as measured; None without CUDA."""
     return packs_on_gpu(run_networks, pack, config, images)

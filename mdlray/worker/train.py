@@ -1,6 +1,6 @@
 """One stage of a pack: networks trained together on the data, or students fitted together to their teachers.
 
-`TrainedStack` is what training leaves, and all that compressing and measuring its networks takes.
+The result is a `TrainedStack`, which has everything that is needed to compress and to measure its networks.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,16 +22,16 @@ AfterEpoch = Callable[[State], None]
 
 @dataclass(frozen=True)
 class Data:
-    """The pictures, and the labels of some networks, on the device."""
+    """The images on the device, with the labels of some networks."""
 
     images: Images
     splits: dict[str, Examples]
-    """`train`, `validation` and `test`; their labels have one row per network."""
+    """`train`, `validation` and `test`; the labels of a split have one row per network."""
     label_changed_fractions: Sequence[float]
-    """Of each network's training labels: those that randomization changed."""
+    """For each network, the fraction of its training labels that randomization changed."""
 
     def of_networks(self, positions: Sequence[int]) -> "Data":
-        """The same pictures with the labels of some of the networks."""
+        """The same images with the labels of the networks at these positions."""
         splits = {name: split.of_members(positions) for name, split in self.splits.items()}
         return Data(self.images, splits, [self.label_changed_fractions[position] for position in positions])
 
@@ -45,12 +45,12 @@ class TrainedStack:
     sizes: tuple[int, ...]
     fitted: Fitted
     stopped: Sequence[int]
-    """Positions of those that left early."""
+    """Positions of the networks that were stopped early."""
     data: Data
-    """With the labels of these networks."""
+    """The images, with the labels of these networks."""
 
     def network_of(self, spec: TrialSpec) -> int | None:
-        """Position of the network that this trial is about; None if it is not in this stack."""
+        """Position of the trial's network; None if it is not in this stack."""
         keys = [network.training_key for network in self.specs]
         return keys.index(spec.training_key) if spec.training_key in keys else None
 
@@ -69,9 +69,10 @@ def train_stage(
     resume: Resume,
     after_epoch: AfterEpoch | None,
 ) -> TrainedStack | None:
-    """The networks of a stage, trained; None where every teacher is lost.
+    """Train the networks of a stage; returns None if all their teachers failed.
 
-    `data` has the labels of `networks`, those of round 0. Without `teachers` it is those that are trained.
+    `networks` are the networks of round 0 of the pack, and `data` has their labels. In the first stage they are the
+    networks that are trained, and `teachers` is None.
     """
     if teachers is None:
         return _train_networks(stage.specs, data, halving, resume, after_epoch)
@@ -79,14 +80,17 @@ def train_stage(
     if not students:
         return None
     position = {spec.training_key: number for number, spec in enumerate(networks)}
-    their_data = data.of_networks([position[spec.lineage_key] for spec in students])
-    return _train_students(students, teachers, their_data, resume, after_epoch)
+    student_data = data.of_networks([position[spec.lineage_key] for spec in students])
+    return _train_students(students, teachers, student_data, resume, after_epoch)
 
 
 def _train_networks(
     specs: Sequence[TrialSpec], data: Data, halving: Halving | None, resume: Resume, after_epoch: AfterEpoch | None
 ) -> TrainedStack:
-    """Round 0: trained on the data, with pruning on the way. A member that was stopped early is pruned to its ratio."""
+    """Train networks of round 0 on the data, and prune them during the training.
+
+    A network that is stopped early is pruned to its final ratio immediately.
+    """
     training, splits = specs[0].training, data.splits
     family, sizes = _network(specs[0], data.images)
     pruner = Pruner(family, specs, splits["train"], num_batches(data.images.num_train, training.batch_size))
@@ -109,7 +113,7 @@ def _train_networks(
 def _train_students(
     specs: Sequence[TrialSpec], teachers: Teachers, data: Data, resume: Resume, after_epoch: AfterEpoch | None
 ) -> TrainedStack:
-    """A later round: students of these teachers."""
+    """Fit students of a later round to their teachers."""
     family, sizes = _network(specs[0], data.images)
     train, validation = data.splits["train"], data.splits["validation"]
     fitted = fit_students(family, sizes, specs, teachers, train, validation, resume, after_epoch)

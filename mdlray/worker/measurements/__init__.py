@@ -1,7 +1,7 @@
-"""What is measured of every trial: `MEASUREMENTS` maps a name to columns of the trial's row, or to rows of a table.
+"""The measurements of every trial: `MEASUREMENTS` maps a name to a function that fills columns or rows of a table.
 
-A measurement of your own is one more entry, made in a sweep's file (workers run it, too) or named by an entry point of
-your package in the group `mdlray.measurements`:
+You can add a measurement in two ways: as an entry of the dict that a sweep's file adds (workers run that file, too), or
+as an entry point of a package in the group `mdlray.measurements`. An example for a sweep's file:
 
     def largest_weight(measured):
         return {"largest_weight": max(float(abs(tensor.weights).max()) for tensor in measured.decoded.tensors[::2])}
@@ -33,23 +33,26 @@ _OURS = tuple(MEASUREMENTS)
 
 
 def all_measurements() -> dict[str, Measurement]:
-    """Those of `MEASUREMENTS`, and of every installed package that has some; ValueError for one that cannot be used."""
+    """The entries of `MEASUREMENTS` and the measurements of installed packages; ValueError for an unusable one."""
     others = plugins("mdlray.measurements")
     loaded = {name: load_plugin(point, Measurement) for name, point in others.items() if name not in MEASUREMENTS}
     return MEASUREMENTS | loaded
 
 
 def added_columns(measurements: dict[str, Measurement]) -> dict[str, dict[str, str]]:
-    """Table to column to type, of those that mdlray itself does not have; ValueError where two have one column."""
+    """Table -> column -> type, of the columns that mdlray itself does not have.
+
+    ValueError if a measurement has a column that the table or another measurement has already.
+    """
     added: dict[str, dict[str, str]] = {}
     for name, measurement in measurements.items():
         if name in _OURS or not measurement.columns:
             continue
-        known = set(TABLES[measurement.table].schema.names) if measurement.table in TABLES else {"trial_id"}
+        own_columns = set(TABLES[measurement.table].schema.names) if measurement.table in TABLES else {"trial_id"}
         columns = added.setdefault(measurement.table, {})
-        if twice := sorted(measurement.columns.keys() & (known | columns.keys())):
+        if duplicates := sorted(measurement.columns.keys() & (own_columns | columns.keys())):
             raise ValueError(
-                f"measurement {name!r} has a column {twice[0]!r}, which table {measurement.table!r} has already; "
+                f"measurement {name!r} has a column {duplicates[0]!r}, which table {measurement.table!r} has already; "
                 "give it another name."
             )
         columns.update(measurement.columns)

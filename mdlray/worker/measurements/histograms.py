@@ -1,4 +1,4 @@
-"""How the weights lay around zero, around the last pruning step and when training ended: rows of `weights`."""
+"""Histograms of the weights, before and after the last pruning step and at the end of training: rows of `weights`."""
 
 from mdlray.training.histograms import histogram_rows
 from mdlray.worker.measured import Measured, Measurement, Row

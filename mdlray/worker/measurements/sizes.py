@@ -1,4 +1,4 @@
-"""What the file weighs, part by part, how many weights it has, and what others' coders would need."""
+"""Bytes of the file and of its parts, numbers of weights, and bytes that general compressors would need."""
 
 from mdlray import codec
 from mdlray.results.schema import MEASURED

@@ -1,4 +1,4 @@
-"""What training did: for how many epochs, on which labels, and how good the network was before quantization."""
+"""Epochs of the training, the fraction of labels that were changed, and accuracies before quantization."""
 
 from mdlray.results.schema import MEASURED
 from mdlray.worker.measured import Measured, Measurement, Row
