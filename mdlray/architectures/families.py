@@ -1,6 +1,6 @@
-"""The tensors of our four families, each a function from sizes to tensors; ValueError for sizes that are no network.
+"""The tensors of our four families: each is a function from sizes to tensors; ValueError for sizes that are no network.
 
-Every layer is a weight and a bias. What the layers compute is said in `mdlray.models`, module by module.
+Every layer is a weight and a bias. The modules of `mdlray.models` say what the layers compute.
 """
 
 import math
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from mdlray.architectures.tensors import PLAIN, WEIGHT, Sizes, TensorSpec
 
 LENET5_KERNEL = 5
-"""Pixels along an edge of LeNet-5's kernels; its maxima are of 2 x 2."""
+"""Pixels along an edge of LeNet-5's kernels. Its maxima are taken over squares of 2 x 2."""
 MAX_VIRTUAL = 2**28
-"""Most virtual weights of all layers of a hashed network together."""
+"""The largest number of virtual weights of all layers of a hashed network together."""
 
 
 def dense(sizes: Sizes) -> list[TensorSpec]:
@@ -26,7 +26,7 @@ def lenet5(sizes: Sizes) -> list[TensorSpec]:
     side = _side(sizes)
     if len(sizes) < 4 or min(sizes) < 1 or side < 16:
         raise ValueError(
-            f"lenet5 has sizes {sizes}; they must be the pixels of a square picture of at least 16 x 16, two numbers "
+            f"lenet5 has sizes {sizes}; they must be the pixels of a square image of at least 16 x 16, two numbers "
             "of filters, units of hidden layers (or none) and the classes, e.g. (784, 20, 50, 500, 10): "
             "hidden_units=(20, 50, 500)."
         )
@@ -50,7 +50,7 @@ def convnet(sizes: Sizes) -> list[TensorSpec]:
     raise ValueError(
         f"convnet has sizes {sizes}, which is no network; a convnet network needs six sizes of at least 1 (pixels of a "
         "square, channels, kernel_size, stride, pool_size, classes): one number of channels, e.g. hidden_units=(8,), "
-        "and a kernel and maxima that fit into the picture: (edge - kernel_size) // stride + 1 places along an edge, "
+        "and a kernel and maxima that fit into the image: (edge - kernel_size) // stride + 1 places along an edge, "
         "at least pool_size of them."
     )
 
@@ -62,7 +62,7 @@ def hashed(sizes: Sizes) -> list[TensorSpec]:
 
 
 def parts_of_hashed(sizes: Sizes) -> tuple[Sizes, Sizes, int]:
-    """Units of all layers, inputs first; buckets of each layer; and the hash's seed."""
+    """The three parts of the sizes: units of all layers (inputs first), buckets of each layer, the seed of the hash."""
     num_layers = len(sizes) // 2 - 1
     units, buckets = sizes[: num_layers + 1], sizes[num_layers + 1 : -1]
     virtual = [inputs * outputs for inputs, outputs in zip(units, units[1:], strict=False)]
@@ -94,7 +94,7 @@ def _dense_names(num_layers: int) -> list[str]:
 
 
 def _layers(names: list[str], weights: Iterable[tuple[int, ...]], units: Sizes) -> list[TensorSpec]:
-    """For each layer its weight and the bias of its units."""
+    """For each layer its weight and the biases of its units."""
     return [
         tensor
         for name, shape, count in zip(names, weights, units, strict=True)
@@ -103,6 +103,6 @@ def _layers(names: list[str], weights: Iterable[tuple[int, ...]], units: Sizes) 
 
 
 def _side(sizes: Sizes) -> int:
-    """Pixels along an edge of the picture; 0 if it is no square."""
+    """The number of pixels along an edge of the image; 0 if it is not a square."""
     side = math.isqrt(max(sizes[0], 0)) if sizes else 0
     return side if sizes and side**2 == sizes[0] else 0

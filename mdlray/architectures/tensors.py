@@ -1,7 +1,7 @@
 """One tensor of a network as a value: its name, its shape, and its role.
 
-weight   may be pruned and penalized; a file holds it as symbols and a codebook; it has at least two axes
-plain    is neither, and a file holds its numbers as float16: biases
+weight   it may be pruned and penalized, and a file holds it as symbols and a codebook; it has at least two axes
+plain    it is neither pruned nor penalized, and a file holds its numbers as float16: biases
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Role = Literal["weight", "plain"]
 WEIGHT: Role = "weight"
 PLAIN: Role = "plain"
 Sizes = tuple[int, ...]
-"""All that decides a network's tensors, as whole numbers; it is what a file keeps of the architecture."""
+"""The whole numbers that determine a network's tensors; a file keeps them, and nothing else of the architecture."""
 Shapes = list[tuple[int, ...]]
 
 
@@ -27,5 +27,5 @@ class TensorSpec:
 
 
 def roles_by_axes(shapes: Sequence[tuple[int, ...]]) -> list[Role]:
-    """The usual roles: what has two or more axes is a weight, everything else is plain."""
+    """The usual roles: a tensor with two or more axes is a weight, any other tensor is plain."""
     return [WEIGHT if len(shape) > 1 else PLAIN for shape in shapes]

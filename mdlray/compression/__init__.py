@@ -1,7 +1,7 @@
-"""Compression: which weights go, when, and which few values the others may take.
+"""Compression: which weights are removed, when they are removed, and which few values the other weights may take.
 
-`SALIENCIES` maps a method's name to what ranks its weights; other packages add methods through the entry-point group
-`mdlray.compressors`. `GRIDS` has the grids of values, `UNIT_ORDERS` the orders of hidden units.
+`SALIENCIES` maps a method's name to a function that ranks weights for pruning; other packages add methods through the
+entry-point group `mdlray.compressors`. `GRIDS` has the grids of values, `UNIT_ORDERS` the orders of hidden units.
 """
 
 from mdlray.compression.pruning import Pruner, sparsity_after

@@ -1,12 +1,14 @@
-"""Codebooks and biases trained after k-means, with the symbols fixed (Han et al. 2016, §3.3: trained quantization).
+"""Codebooks and biases trained after quantization, with fixed symbols (trained quantization; Han et al. 2016, §3.3).
 
 The gradient of a codebook entry is the sum of the gradients of the weights that use it. The whole stack is trained at
-once: codebooks lie in one (M, K + 1) tensor per layer whose entry 0 is the zero of pruned weights and never moves.
-Adam, because the gradient of an entry grows with the number of its weights; its rate falls to zero along a cosine.
+once: the codebooks of a layer are one (M, K + 1) tensor, whose entry 0 is the zero of removed weights and never moves.
+The optimizer is Adam, because the gradient of an entry grows with the number of its weights. The learning rate falls to
+zero along a cosine.
 
-On a uniform grid the one thing that is trained is the step, as the size of the grid's largest entry: so Adam moves that
-entry as far as any other. Where entries, steps or biases are to have few mantissa bits, the loss is that of the rounded
-ones and its gradient moves those behind them (`mdlray.compression.rounding`): biases make up for what codebooks lose.
+On a uniform grid only the step is trained. It is represented by the size of the grid's largest entry, so that Adam
+moves that entry as far as any other entry. If entries, steps or biases are to have few mantissa bits, the loss is
+computed with rounded numbers, and its gradient moves the unrounded ones (`mdlray.compression.rounding`). So biases can
+make up for what codebooks lose.
 
 Axes: M members, K codebook entries of the longest codebook in the stack.
 """
@@ -37,10 +39,10 @@ def train_centroids(
     examples: Examples,
     members: Sequence[TrialSpec],
 ) -> tuple[list[list[Quantized]], Parameters]:
-    """Trained codebooks, `[member][layer]`, and parameters whose plain tensors were trained along with them.
+    """Trained codebooks, `[member][layer]`, and parameters whose plain tensors were trained together with them.
 
-    The members share `centroid_epochs`. Their data orders are numbered on from those of the training, so that none is
-    used twice.
+    The members share `centroid_epochs`. The epochs are counted on from those of the training, so that every epoch has a
+    data order of its own.
     """
     training, num_epochs = members[0].training, members[0].compression.centroid_epochs
     trainable = TrainableStack(family, parameters, quantized, members, examples.pixels_NP.device)
@@ -57,7 +59,7 @@ def train_centroids(
 
 
 class TrainableStack:
-    """A stack whose weights are looked up in codebooks: what of it is trained, and the network that it makes."""
+    """A stack whose weights are looked up in codebooks: its trainable tensors, and its parameters, which follow."""
 
     def __init__(
         self,
@@ -73,19 +75,19 @@ class TrainableStack:
         self.layers = dict(
             zip(family.prunable(parameters), (_Layer(layer, choices, device) for layer in by_layer), strict=True)
         )
-        """Of each weight tensor, by its position among the parameters."""
+        """One for each weight tensor, by its position among the parameters."""
         self.plain = {index: p.clone() for index, p in enumerate(parameters) if index not in self.layers}
         """All other tensors, by their position."""
         self.plain_bits_M = torch.tensor([choice.bias_mantissa_bits for choice in choices], device=device)
 
     @property
     def leaves(self) -> list[Tensor]:
-        """What the optimizer changes."""
+        """The tensors that the optimizer changes: codebooks, largest entries of uniform grids, plain tensors."""
         layers = self.layers.values()
         return [layer.codebook_MK for layer in layers] + [layer.top_M1 for layer in layers] + [*self.plain.values()]
 
     def parameters(self) -> Parameters:
-        """The stack's tensors, rounded as they are to be, in the family's order."""
+        """The parameters of the stack in the family's order, rounded to the mantissa bits of each member."""
         tensors = {index: layer.weights() for index, layer in self.layers.items()}
         for index, values in self.plain.items():
             bits = self.plain_bits_M.view(-1, *[1] * (values.ndim - 1))
@@ -93,7 +95,7 @@ class TrainableStack:
         return [tensors[index] for index in range(len(tensors))]
 
     def gradients(self, inputs: Tensor, labels_MB: Tensor) -> list[Tensor]:
-        """Of every member's mean loss per example, in the order of the leaves."""
+        """The gradients of every member's mean loss per example, in the order of the leaves."""
         leaves = self.leaves
         for leaf in leaves:
             leaf.requires_grad_()
@@ -103,7 +105,7 @@ class TrainableStack:
         for leaf in leaves:
             leaf.requires_grad_(False)
         for gradient_MK in gradients[: len(self.layers)]:
-            gradient_MK[:, 0] = 0  # the zero of pruned weights
+            gradient_MK[:, 0] = 0  # the zero of removed weights never moves
         return gradients
 
     def quantized(self) -> list[list[Quantized]]:
@@ -134,7 +136,7 @@ class _Layer:
         return straight_through(self.top_M1 / self.largest_multiple_M1, self.bits_M1)
 
     def entries_MK(self) -> Tensor:
-        """Codebooks as they are used: rounded, and multiples of a step where the grid is uniform."""
+        """The codebooks that the weights use: rounded, and on a uniform grid the multiples of the rounded step."""
         free_MK = straight_through(self.codebook_MK, self.bits_M1)
         return torch.where(self.uniform_M1, self.steps_M1() * self.multiples_MK, free_MK)
 
@@ -143,7 +145,7 @@ class _Layer:
         return self.entries_MK().gather(1, self.symbols.flatten(1)).view(self.symbols.shape)
 
     def quantized(self) -> list[Quantized]:
-        """Of each member, with its entries as float16."""
+        """The quantized tensor of each member, with its entries as float16."""
         entries_MK, steps_M1 = self.entries_MK().cpu(), self.steps_M1().cpu()
         return [
             settle(
@@ -156,5 +158,5 @@ class _Layer:
 
 
 def _rows(arrays: Sequence[NDArray[np.float32]], width: int, device: torch.device) -> Tensor:
-    """One row per member behind a zero, filled up with zeros."""
+    """One row per member: a zero, its array, and zeros up to the width."""
     return torch.tensor(np.stack([np.pad(row, (1, width - 1 - row.size)) for row in arrays]), device=device)

@@ -1,15 +1,16 @@
-"""Iterative pruning of a stack, each member at its own times and to its own sparsity, with exact counts.
+"""Iterative pruning of a stack: each member has its own times and its own sparsity, and counts are exact.
 
 After step i of k the sparsity of a member is
 
     s_i = S · (i / k)^(1 / c)                       (Baktash et al. 2019, §3.2)
 
-The steps lie evenly, in optimization steps, from the end of `first_pruning_epoch` to the end of `last_pruning_epoch`;
-between them and after the last the network is retrained. A step removes exactly round(s_i · n) of n weights, those of
-lowest saliency, ties by position; a weight once removed stays removed. A member that is stopped early goes to S at once
-(`Pruner.finish`).
+For example, with S = 0.97, k = 60 and c = 12, the first step removes 69 % of the weights, and step 30 has removed 92 %.
+The pruning steps are spaced evenly, counted in optimization steps, from the end of `first_pruning_epoch` to the end of
+`last_pruning_epoch`. The network is retrained between them and after the last one. After a step exactly round(s_i · n)
+of n weights are removed: those of lowest saliency, and among equals the first ones. A removed weight stays removed. A
+member that is stopped early is pruned to S immediately (`Pruner.finish`).
 
-Axes: M members, D members that are due, W all weights of a member in one row.
+Axes: M members, D members that are due for pruning, W all weights of a member in one row.
 """
 
 from collections import defaultdict
@@ -27,13 +28,16 @@ from mdlray.training.isolation import Errors, without_failing
 
 
 def sparsity_after(step: int, spec: CompressionSpec) -> float:
-    """Fraction of the weights that is gone after pruning step 1..k."""
+    """The fraction of the weights that is removed after pruning step 1 … k."""
     progress: float = (step / spec.num_pruning_steps) ** (1 / spec.pruning_exponent)
     return spec.pruning_ratio * progress
 
 
 def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, float]:
-    """Optimization steps done to the sparsity reached then; of steps that coincide the last counts."""
+    """The number of optimization steps done -> the sparsity after pruning then.
+
+    If several pruning steps fall on one optimization step, the last of them counts.
+    """
     if spec.pruning_ratio == 0:
         return {}
     epochs = spec.last_pruning_epoch - spec.first_pruning_epoch
@@ -48,10 +52,10 @@ def pruning_times(spec: CompressionSpec, steps_per_epoch: int) -> dict[int, floa
 
 
 class Pruner:
-    """The hook of the training loop: removes weights when a member is due and keeps removed weights at zero.
+    """The hook of the training loop: it removes weights when a member is due, and keeps removed weights at zero.
 
-    It remembers nothing: masks, and histograms of the weights around a member's last step, belong to the state of
-    training.
+    It has no state of its own. Masks, and the histograms of the weights around a member's last pruning step, belong to
+    the state of training.
     """
 
     def __init__(self, family: Family, members: Sequence[TrialSpec], examples: Examples, steps_per_epoch: int):
@@ -61,7 +65,7 @@ class Pruner:
         self.steps_per_epoch = steps_per_epoch
         self.due: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self.last: list[int | None] = []
-        """Per member the step after which it is pruned for the last time; None if never."""
+        """Per member the optimization step after which it is pruned for the last time; None if it is never pruned."""
         for member, spec in enumerate(self.members):
             get_saliency(spec.method)
             times = pruning_times(spec, steps_per_epoch)
@@ -78,9 +82,9 @@ class Pruner:
         histograms: Histograms,
         failed: Errors,
     ) -> Masks | None:
-        """Prune whoever is in the stack and due after this many optimization steps, and zero what has been removed.
+        """Prune the members of the stack that are due after `steps_done` optimization steps; zero all removed weights.
 
-        A member whose saliency raises gets the traceback in `failed`, keeps its weights, and is not pruned any more.
+        If a member's saliency raises, its traceback goes into `failed`; it keeps its weights and is never pruned again.
         """
         place = {member: place for place, member in enumerate(stack) if member not in failed}
         due = [(place[member], sparsity) for member, sparsity in self.due.get(steps_done, []) if member in place]
@@ -95,7 +99,7 @@ class Pruner:
         return masks
 
     def finish(self, members: Sequence[int], parameters: Parameters, failed: Errors) -> None:
-        """Prune these members to their ratio at once; `parameters` (in place) are those of the whole pack."""
+        """Prune these members to their final ratio immediately; `parameters` (changed in place) have all members."""
         members = [member for member in members if member not in failed]
         if members:
             masks = [(weight != 0).to(weight.dtype) for weight in self.family.weights(parameters)]
@@ -113,16 +117,16 @@ class Pruner:
         masks: Masks,
         histograms: Histograms,
     ) -> None:
-        """Add the histograms of the members at these places, as the masks leave their weights."""
+        """Add histograms of the masked weights of the members at these places of the stack."""
         if not places:
             return
         chosen = torch.tensor(places, device=parameters[0].device)
-        # The optimizer has just moved the weights that earlier steps removed; they are zero all the same.
+        # The optimizer has just moved the weights that earlier pruning steps removed; the mask counts them as zero.
         stacked = self.family.weights(parameters)
         weights = [weight[chosen] * mask[chosen] for weight, mask in zip(stacked, masks, strict=True)]
         counted = count_weights(weights, moment, [steps_done / self.steps_per_epoch] * len(places))
-        for place, found in zip(places, counted, strict=True):
-            histograms[stack[place]] += found
+        for place, counts in zip(places, counted, strict=True):
+            histograms[stack[place]] += counts
 
     def _silence(self, parameters: Parameters, masks: Masks) -> None:
         for weight, mask in zip(self.family.weights(parameters), masks, strict=True):
@@ -156,14 +160,14 @@ class Pruner:
             failed.update({stack[group[position][0]]: error for position, error in errors.items()})
             if pruned is not None:
                 chosen, rows = pruned
-                for mask, changed in zip(masks, rows, strict=True):
-                    mask[chosen] = changed
+                for mask, new_mask in zip(masks, rows, strict=True):
+                    mask[chosen] = new_mask
 
 
 def remove(saliency: Parameters, masks: Masks, sparsities: Sequence[float], scope: str) -> Masks:
-    """New masks (1 kept, 0 removed) in which member d has exactly round(sparsities[d] · n) weights removed.
+    """New masks (1 kept, 0 removed) in which exactly round(sparsities[d] · n) weights of member d are removed.
 
-    Removed weights stay removed even where the sparsity asked for is lower than what has been reached.
+    Removed weights stay removed, even if a lower sparsity is asked for than the one that was reached.
     """
     groups = [list(range(len(masks)))] if scope == "global" else [[index] for index in range(len(masks))]
     new = [torch.empty_like(mask) for mask in masks]
@@ -177,13 +181,13 @@ def remove(saliency: Parameters, masks: Masks, sparsities: Sequence[float], scop
 
 
 def _ranked(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Saliency; removed weights are below everything, a diverged member's nan, which has no rank, just above them."""
+    """The saliency with removed weights below everything else; a diverged member's NaN, which has no order, is next."""
     lowest = torch.finfo(torch.float32).min
     return torch.where(mask > 0, saliency.nan_to_num(nan=lowest, neginf=lowest), -torch.inf).flatten(1)
 
 
 def _keep_highest(scores_DW: Tensor, sparsities: Sequence[float]) -> Tensor:
-    # A stable sort, because a threshold removes too many where values tie (quantized or dead weights do).
+    # A stable sort: a threshold would remove too many weights if saliencies are equal, as those of dead units are.
     order_DW = scores_DW.argsort(dim=1, stable=True)
     num_weights = scores_DW.shape[1]
     removed_D1 = torch.tensor([[round(sparsity * num_weights)] for sparsity in sparsities], device=scores_DW.device)

@@ -1,12 +1,13 @@
-"""Few values per layer: weights of one member to symbols and a float16 codebook, on one of the `GRIDS`.
+"""Few values per layer: the weights of one member -> symbols and a float16 codebook on one of the `GRIDS`.
 
     kmeans:   minimize  sum_w min_k (w - c_k)²   over the kept weights of a layer  (Lloyd 1982; Han et al. 2016, §3)
-    uniform:  the same with c_k multiples of one step, zero among them              (`mdlray.compression.uniform`)
+    uniform:  the same sum, with c_k multiples of one step, zero among them         (`mdlray.compression.uniform`)
 
-Symbol 0 is the exact zero of pruned weights, symbol k is codebook entry k - 1. In one dimension clusters are
-intervals, so that the optimum is a shortest path (Wang & Song 2011); it is found exactly over at most 512 groups of
-neighbors in rank, and Lloyd's iteration then moves the borders within groups. Both run on prefix sums. Entries that
-round to the same float16 are merged, to zero dropped, so that a codebook carries no entry it does not use.
+Symbol 0 is the exact zero of removed weights, symbol k is codebook entry k - 1. In one dimension clusters are
+intervals, so that the optimum is a shortest path (Wang & Song 2011). It is found exactly over at most 512 groups of
+weights that are neighbors in rank; then Lloyd's iteration moves the borders within groups. Both use prefix sums.
+Entries that round to the same float16 are merged, and entries that round to zero are dropped, so that every codebook
+entry is used.
 
 Axes: W weights of a layer, K codebook entries, G groups of neighboring weights.
 """
@@ -22,7 +23,7 @@ from mdlray.compression.uniform import uniform_step
 from mdlray.registry import find
 
 Values: TypeAlias = tuple[NDArray[np.float64], float | None]
-"""Rising values that weights may take, and the step whose multiples they are, if they are."""
+"""The values that weights may take, in rising order, and on a uniform grid the step (None on other grids)."""
 
 MAX_ITERATIONS = 200
 NUM_GROUPS = 512
@@ -39,18 +40,18 @@ class Quantized:
 
     @property
     def multiples(self) -> NDArray[np.int64]:
-        """Entries in steps of their uniform grid; zeros if they are on none."""
+        """The entries divided by the step of their uniform grid; zeros on other grids."""
         if self.step is None:
             return np.zeros(self.codebook.size, np.int64)
         return np.rint(self.codebook.astype(np.float64) / self.step).astype(np.int64)
 
 
 def quantize(weights: NDArray[np.float32], levels: int, grid: str = "kmeans") -> Quantized:
-    """At most `levels` non-zero values, each weight gets the nearest; exact zeros stay zero.
+    """Give each weight the nearest of at most `levels` non-zero values; exact zeros stay zero.
 
     ValueError if a weight is not finite in float16, and for an unknown grid.
     """
-    place = find(GRIDS, "quantization_grid", grid)
+    make_grid = find(GRIDS, "quantization_grid", grid)
     flat_W = weights.reshape(-1)
     kept_W = np.flatnonzero(flat_W)
     symbols_W = np.zeros(flat_W.size, dtype=np.int64)
@@ -61,14 +62,14 @@ def quantize(weights: NDArray[np.float32], levels: int, grid: str = "kmeans") ->
     limit = float(np.finfo(np.float16).max)
     if not np.isfinite(sorted_W).all() or np.abs(sorted_W).max() > limit:
         raise ValueError(f"weights must be finite and at most {limit} in size to be quantized.")
-    centers_K, step = place(sorted_W, levels)
+    centers_K, step = make_grid(sorted_W, levels)
     assigned_W = np.searchsorted((centers_K[1:] + centers_K[:-1]) / 2, sorted_W)
     symbols_W[kept_W[order_W]] = assigned_W + 1
     return settle(symbols_W.reshape(weights.shape), centers_K.astype(np.float16), step)
 
 
 def settle(symbols: NDArray[np.int64], codebook_K: NDArray[np.float16], step: float | None = None) -> Quantized:
-    """The same values with a sorted codebook that has neither zeros, nor doubles, nor unused entries."""
+    """The same values with a sorted codebook that has no zeros, no duplicates and no unused entries."""
     values = np.concatenate([np.zeros(1, np.float16), codebook_K])[symbols]
     used_K = np.unique(values)
     used_K = used_K[used_K != 0]
@@ -83,7 +84,7 @@ def dequantize(quantized: Quantized) -> NDArray[np.float32]:
 
 
 def kmeans_sorted(sorted_W: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
-    """Centers (at most `levels`, increasing) of small squared error: the optimum over groups, improved by Lloyd."""
+    """At most `levels` increasing centers of small squared error: the optimum over groups, improved by Lloyd."""
     distinct = np.unique(sorted_W)
     if distinct.size <= levels:
         return distinct
@@ -96,7 +97,7 @@ def kmeans_sorted(sorted_W: NDArray[np.float64], levels: int) -> NDArray[np.floa
 
 def _best_cuts(sums_G: NDArray[np.float64], counts_G: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
     """Where to cut the groups into `levels` intervals of least squared error; first and last border included."""
-    # The sum of squares is the same for every cut, so that maximizing sum² / count per interval is enough.
+    # The error is the sum of squares, which no cut changes, minus sum² / count of each interval: maximize the latter.
     sums_GG = sums_G[None, :] - sums_G[:, None]
     counts_GG = np.maximum(counts_G[None, :] - counts_G[:, None], 1)
     gain_GG = np.where(np.tri(sums_G.size, dtype=bool), -np.inf, sums_GG**2 / counts_GG)

@@ -1,22 +1,22 @@
-"""Rate-distortion quantization: a weight moves to another level, or to zero, where the bits saved are worth the loss.
+"""Rate-distortion quantization: a weight moves to another level, or to zero, if the bits saved are worth the loss.
 
     minimize  sum_w ½ h_w (w - c_w)²  +  λ · (bits of the symbols)
 
-½ h (w - c)² is the loss expected from moving w to c, in nats per example: h is the Gauss-Newton diagonal at the
-trained weights (`mdlray.compression.saliency`), as in Optimal Brain Damage; so λ is in nats per example and bit. To h
-the mean of its layer is added, because it holds for small moves of one weight, and thousands move far: without it, 97 %
-sparse 784-100-10 networks of 1,400 bytes were a point less accurate (4 and 16 times the mean did as well as once).
+½ h (w - c)² is the expected increase of the loss if w becomes c, in nats per example, as in Optimal Brain Damage: h is
+the Gauss-Newton diagonal at the trained weights (`mdlray.compression.saliency`). So λ is in nats per example and bit.
+The mean curvature of the layer is added to h (damping), because the quadratic approximation only holds for small moves
+of single weights, and here thousands of weights move far.
 
-The bits are those of an adaptive code like the file's own: each weight is coded given how often all *others* were what
-it is,
+The bits are an estimate: those of an adaptive code that resembles the file's. A symbol costs its negative log frequency
+among all *other* weights (leave-one-out):
 
     zero or not    p(not zero) = row density · column density / overall density     priors: 2 ones a row, 1 a column
-    which level    (n_k + ½) / (N + K/2) over the non-zero weights of the layer, signs included
+    which level    (n_k + ½) / (N + K/2) over the non-zero weights of the layer; a level has a sign
 
-(exchangeable counts, so the price of a weight is what the file grows by if it comes last). Prices depend on symbols and
-symbols on prices: both are repeated, with codebooks moved to the h-weighted means of their weights (a uniform grid: the
-step to its weighted least squares), as in entropy-constrained quantization (Chou, Lookabaugh, Gray 1989; of networks:
-Choi, El-Khamy and Lee 2017; Wiedemann et al. 2020). Zeros stay zeros: pruning's count is a lower bound of theirs here.
+Prices depend on symbols, and symbols depend on prices. So both are repeated, and after each round codebook entries move
+to the h-weighted means of their weights (on a uniform grid: the step moves to its weighted least squares), as in
+entropy-constrained quantization (Chou, Lookabaugh, Gray 1989; for networks: Choi, El-Khamy and Lee 2017; Wiedemann et
+al. 2020). Zeros stay zeros: the number of weights that pruning removed is a lower bound of the number of zeros.
 
 Axes: V non-zero weights of a layer, K codebook entries, R rows (units), C columns, A alternatives of a weight.
 """
@@ -30,9 +30,9 @@ from mdlray.compression.quantization import Quantized, settle
 
 MOST_ROUNDS = 20
 DAMPING = 1.0
-"""Means of the curvature of a layer's weights that are added to each of them."""
+"""How many times the mean curvature of a layer is added to the curvature of each weight."""
 ROW_PRIOR, COLUMN_PRIOR = 2.0, 1.0
-"""Ones that rows and columns are taken to have had at the overall density."""
+"""How many non-zero weights of the overall density a row or a column begins with."""
 LEAST_P = 2.0**-16
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Layer:
-    """The weights that are not zero after training, with their damped curvature, and where they are."""
+    """The weights that are not zero after training, their damped curvature, and their rows and columns."""
 
     weight_V: Floats
     curvature_V: Floats
@@ -118,7 +118,7 @@ def level_bits(symbol_V: Ints, levels_AV: Ints, num_levels: int) -> Floats:
 
 
 def _means(layer: _Layer, symbol_V: Ints, value_K: Floats) -> tuple[Floats, Ints]:
-    """h-weighted means, rising, and the symbols with them; an entry without curvature stays where it is."""
+    """The h-weighted means in rising order, and the symbols for that order; an entry without curvature stays."""
     total_K = np.bincount(symbol_V, layer.curvature_V, value_K.size + 1)[1:]
     sum_K = np.bincount(symbol_V, layer.curvature_V * layer.weight_V, value_K.size + 1)[1:]
     mean_K = np.where(total_K > 0, sum_K / np.where(total_K > 0, total_K, 1), value_K)

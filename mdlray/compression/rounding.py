@@ -1,9 +1,10 @@
-"""Numbers to floats of few mantissa bits, so that the float coder, which sends only the bits in use, has less to send.
+"""Numbers -> floats with few mantissa bits; the float coder sends only the mantissa bits that are used.
 
-    x  ->  the nearest m · 2^(e - b),  2^e <= |x| < 2^(e+1),  m whole          (ties to even)
+    x  ->  the nearest m · 2^(e - b),  2^e <= |x| < 2^(e+1),  m a whole number          (ties to even)
 
-With b = 10 that is float16, its subnormal numbers (e fixed at -14) included; numbers beyond float16's are left to the
-conversion. In training the gradient passes as if nothing were rounded (straight-through; Bengio et al. 2013).
+For example, 0.7 becomes 0.75 for b = 1 and 0.6875 for b = 3. With b = 10 this is float16, including its subnormal
+numbers (e is at least -14); numbers outside the range of float16 are left to the conversion. In training the gradient
+passes as if nothing were rounded (straight-through; Bengio et al. 2013).
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ _LEAST_EXPONENT = -14
 
 
 def round_mantissa(values: Tensor, bits: Tensor | int) -> Tensor:
-    """The nearest numbers with `bits` mantissa bits behind the leading one; `bits` may differ along leading axes."""
+    """The nearest numbers with `bits` mantissa bits after the leading one; `bits` may differ along leading axes."""
     bits = torch.as_tensor(bits, device=values.device)
     # frexp's mantissa lies in [1/2, 1), so its exponent is one too many.
     exponent = (torch.frexp(values).exponent - 1).clamp(min=_LEAST_EXPONENT)
@@ -31,7 +32,7 @@ def straight_through(values: Tensor, bits: Tensor) -> Tensor:
 
 
 def round_codebook(layer: Quantized, bits: int) -> Quantized:
-    """Entries with at most `bits` mantissa bits; on a uniform grid the step has them, and entries are its multiples."""
+    """Entries of at most `bits` mantissa bits; on a uniform grid the step is rounded, and entries are its multiples."""
     if bits == FLOAT16_BITS:
         return layer
     if layer.step is None:

@@ -1,11 +1,11 @@
-"""How much each weight matters: `SALIENCIES` maps a method's name to a ranking; the least salient weights go first.
+"""The saliency of each weight: `SALIENCIES` maps a method's name to it; weights of lowest saliency are removed first.
 
     none, magnitude: |w|                       (magnitude pruning; Zhu and Gupta 2017, Han et al. 2015)
     obd:             ½ · ∂²L/∂w² · w²          (Optimal Brain Damage; LeCun, Denker and Solla 1989, eq. 12)
 
-L is the mean loss in nats; its second derivative is the Gauss-Newton diagonal of `mdlray.models`, exact for ReLU
-networks, over the first `saliency_examples` training examples. Optimal Brain Damage assumes a local minimum and no
-interaction between weights. Method `none` never prunes: it is ranked like the others and has nothing to remove.
+L is the mean loss in nats. Its second derivative is the Gauss-Newton diagonal of `mdlray.models` (exact for ReLU
+networks) over the first `saliency_examples` training examples. Optimal Brain Damage assumes a local minimum and no
+interaction between weights. The method `none` never prunes, so its ranking has no effect.
 
 Axes: M members, and whatever axes a weight tensor has.
 """
@@ -19,7 +19,7 @@ from mdlray.registry import find
 from mdlray.training import Examples
 
 Saliency = Callable[[Family, Parameters, Examples, int], Parameters]
-"""(family, parameters, training examples, how many of them) to one tensor of its shape per weight tensor."""
+"""(family, parameters, training examples, number of examples to use) -> for each weight tensor, one of its shape."""
 
 CHUNK = 256
 """Examples per product of the curvature; bounds memory at M · CHUNK · classes · units."""
@@ -51,7 +51,7 @@ SALIENCIES: dict[str, Saliency] = {"none": magnitude, "magnitude": magnitude, "o
 
 
 def check_saliency(method: str, saliency: Parameters, masks: Parameters) -> None:
-    """ValueError unless there is one tensor of its shape per weight tensor; any values, as looking makes a GPU wait."""
+    """ValueError unless each weight tensor has a saliency of its shape. Values are not read: a GPU would wait."""
     given, wanted = ([tuple(tensor.shape) for tensor in tensors] for tensors in (saliency, masks))
     if given != wanted:
         raise ValueError(f"method {method!r} gave saliencies of shapes {given}, they must have {wanted}.")

@@ -1,10 +1,11 @@
-"""A trained stack to symbols and codebooks: all that happens to the weights between pruning and the file.
+"""A trained stack -> symbols and codebooks: everything that happens to the weights between pruning and the file.
 
     dead units removed -> nearest levels of a grid -> rate-distortion quantization -> dead units removed again
     -> units ordered -> codebooks and biases trained -> rounded to few mantissa bits
 
-Every step is a choice of the trial's, and is left out where its field is neutral. Dead units are removed before biases
-are rounded, and once more because quantization may kill some; the order looks at the weights that are left.
+A trial chooses each step by a field, and a field's neutral value leaves the step out. Dead units are removed before
+biases are rounded. They are removed twice, because quantization may kill some more. Units are ordered by the weights
+that are left then.
 
 Axes: M members, N examples.
 """
@@ -29,7 +30,7 @@ from mdlray.spec import CompressionSpec, TrialSpec
 from mdlray.training import Examples
 
 CURVATURE_MEMBERS = 16
-"""Members whose curvature is estimated at once; bounds memory as the pieces of training do."""
+"""The number of members whose curvature is estimated together; it limits memory."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class _Member:
     weights: Arrays
     """Its weight tensors, in the family's order."""
     plain: Arrays
-    """All others; where the family is a chain, the biases."""
+    """Its plain tensors; in a chain these are the biases."""
     layers: list[Quantized] = field(default_factory=list)
-    """The weights as symbols, once they are; then `weights` are what the symbols stand for."""
+    """The quantized weights, after quantization; then `weights` are the values that the symbols stand for."""
 
     @property
     def choice(self) -> CompressionSpec:
@@ -55,10 +56,10 @@ class _Member:
 def quantize_stack(
     family: Family, parameters: Parameters, members: Sequence[TrialSpec], train: Examples
 ) -> tuple[list[list[Quantized]], Parameters]:
-    """Symbols and codebooks, `[member][weight tensor]`, and parameters whose plain tensors go with them.
+    """Symbols and codebooks, `[member][weight tensor]`, and parameters with the plain tensors that belong to them.
 
-    `parameters` and the labels of `train` have one entry per member. Members with equal `centroid_epochs` are trained
-    together; ValueError if a weight is not finite in float16, and as `check_choices`.
+    `parameters` and the labels of `train` have one entry per member. Codebooks of members with equal `centroid_epochs`
+    are trained together. ValueError if a weight is not finite in float16, and where `check_choices` raises it.
     """
     num_weights = len(family.prunable(parameters))
     for spec in members:
@@ -74,7 +75,7 @@ def quantize_stack(
 
 
 def check_choices(family: Family, spec: TrialSpec, num_weights: int) -> None:
-    """ValueError for choices that this family, with that number of weight tensors, does not have."""
+    """ValueError for choices that are not possible in this family, which has `num_weights` weight tensors."""
     choice = spec.compression
     find(GRIDS, "quantization_grid", choice.quantization_grid)
     get_unit_order(choice.unit_order)
@@ -88,7 +89,7 @@ def check_choices(family: Family, spec: TrialSpec, num_weights: int) -> None:
 
 
 def _without_dead_units(network: _Member) -> _Member:
-    """Dead units removed, where the trial asks for it; what is left keeps its symbols."""
+    """Remove dead units if the trial asks for it; all other weights keep their symbols."""
     if not network.choice.remove_dead_units:
         return network
     weights, plain = remove_dead_units(network.weights, network.plain)
@@ -100,7 +101,7 @@ def _without_dead_units(network: _Member) -> _Member:
 
 
 def _quantized(network: _Member, curvature: Arrays | None) -> _Member:
-    """The nearest level for each weight, or with its curvature the one that is worth its bits."""
+    """Give each weight the nearest level, or (if its curvature is given) the best trade of loss against bits."""
     choice, weights = network.choice, network.weights
     levels = choice.levels_per_layer or (choice.quantization_levels,) * len(weights)
     layers = [quantize(weight, most, choice.quantization_grid) for weight, most in zip(weights, levels, strict=True)]
@@ -111,7 +112,7 @@ def _quantized(network: _Member, curvature: Arrays | None) -> _Member:
 
 
 def _ordered(network: _Member) -> _Member:
-    """Hidden units in the order that the trial asks for."""
+    """Put hidden units into the order that the trial asks for."""
     if network.choice.unit_order == "trained":
         return network
     symbols = [layer.symbols for layer in network.layers]
@@ -124,7 +125,7 @@ def _ordered(network: _Member) -> _Member:
 def _with_trained_codebooks(
     family: Family, networks: Sequence[_Member], like: Parameters, train: Examples
 ) -> list[_Member]:
-    """Codebooks and plain tensors trained, all members of equal `centroid_epochs` as one stack."""
+    """Train codebooks and plain tensors; members of equal `centroid_epochs` are one stack."""
     trained = list(networks)
     for epochs in sorted({network.choice.centroid_epochs for network in networks} - {0}):
         group = [m for m, network in enumerate(networks) if network.choice.centroid_epochs == epochs]
@@ -143,7 +144,7 @@ def _with_trained_codebooks(
 
 
 def _rounded(network: _Member) -> _Member:
-    """Codebooks and plain tensors with as few mantissa bits as the trial asks for."""
+    """Round codebooks and plain tensors to the mantissa bits that the trial asks for."""
     choice, plain = network.choice, network.plain
     layers = [round_codebook(layer, choice.codebook_mantissa_bits) for layer in network.layers]
     if choice.bias_mantissa_bits < FLOAT16_BITS:
@@ -153,7 +154,7 @@ def _rounded(network: _Member) -> _Member:
 
 def _curvatures(family: Family, networks: Sequence[_Member], like: Parameters, train: Examples) -> list[Arrays | None]:
     """The Gauss-Newton diagonal of each weight tensor, for the members that trade loss against bits."""
-    # Members that differ after training only have the same one, but for the dead units of some.
+    # Members that differ only after training share their curvature, unless dead units are removed from some of them.
     sharing: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for m, network in enumerate(networks):
         if network.choice.rate_distortion:
@@ -182,7 +183,7 @@ def _member(family: Family, parameters: Parameters, place: int, spec: TrialSpec)
 
 
 def _stacked(family: Family, networks: Sequence[_Member], like: Parameters) -> Parameters:
-    """The way back, in the family's order and on the device of `like`."""
+    """The inverse of `_member`: networks -> a stack in the family's order, on the device of `like`."""
     weights = family.prunable(like)
     plain = [index for index in range(len(like)) if index not in weights]
     stacked = list(like)

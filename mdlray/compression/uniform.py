@@ -1,12 +1,12 @@
-"""A uniform grid: weights of one member to whole multiples of one step, zero among them.
+"""A uniform grid: the weights of one member become whole multiples of one step; zero is one of the multiples.
 
     minimize  sum_w (w - k_w Δ)²     over Δ and -n <= k_w <= p  with  n + p = L non-zero multiples
 
-For a given step the split of the L multiples into n negative and p positive ones is exact: with sums over the sorted
-weights the error of every split is known at once. A symmetric distribution gets a symmetric grid, a lopsided one does
-not. The step is searched along a geometric grid, then more finely around the best, and in the end is the least-squares
-step for the multiples found, Δ = sum k w / sum k². Zero belongs to every such grid: a weight nearer to zero than to ±Δ
-becomes zero, so that pruning's count is a lower bound of the zeros.
+For a given step Δ, the best split of the L multiples into n negative and p positive ones is found exactly: with sums
+over the sorted weights, the error of every split is known. A symmetric distribution of weights gets a symmetric grid,
+and a skewed one gets a skewed grid. Δ is searched along a geometric sequence, then more finely around the best. In the
+end Δ is the least-squares step for the multiples that were found, Δ = sum k w / sum k². A weight that is nearer to zero
+than to ±Δ becomes zero, so that the number of removed weights is a lower bound of the number of zeros.
 
 Axes: W weights, in rising order; S splits, n = 0 … L.
 """
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUM_STEPS = 48
-"""Candidates of each of the two searches."""
+"""The number of candidates in each search of the step."""
 REFINEMENTS = 8
 
 
 def uniform_step(sorted_W: NDArray[np.float64], levels: int) -> tuple[float, NDArray[np.int64]]:
-    """The step and its multiples -n … p, at most `levels` besides zero, for non-zero finite weights in rising order."""
+    """The step and its multiples -n … p with n + p = `levels`, for non-zero finite weights in rising order."""
     largest = float(np.abs(sorted_W).max())
     # From a grid that ends at the mean to one whose first level is beyond the largest weight.
     steps = np.geomspace(np.abs(sorted_W).mean() / levels, 1.5 * largest, NUM_STEPS)
@@ -46,7 +46,7 @@ def _best_split(sorted_W: NDArray[np.float64], step: float, levels: int) -> tupl
     free_W = np.concatenate([[0.0], np.cumsum((sorted_W - step * np.rint(sorted_W / step)) ** 2)])
     below_S = np.searchsorted(sorted_W, -(negative_S + 0.5) * step)
     above_S = np.searchsorted(sorted_W, (levels - negative_S + 0.5) * step)
-    # Beyond the ends weights are cut off: sum (w - e)² = sum w² - 2 e sum w + e² count, e the end of the grid.
+    # A weight beyond an end e of the grid becomes e: sum (w - e)² = sum w² - 2 e sum w + e² count.
     low_S, high_S = -negative_S * step, (levels - negative_S) * step
     cut_low_S = sums[1][below_S] - 2 * low_S * sums[0][below_S] + low_S**2 * below_S
     tail_S = sorted_W.size - above_S

@@ -1,10 +1,10 @@
-"""The order of hidden units: logits do not depend on it, and the bytes of a file do.
+"""The order of hidden units: it does not change the logits, but it changes the bytes of a file.
 
-    trained   as they are
-    sorted    by falling number of non-zero incoming weights: similar rows lie side by side
+    trained   the order after training
+    sorted    units with the most non-zero incoming weights first, so that similar rows are neighbors
 
-Only for families whose layers follow each other unit by unit (`Family.chain`); a unit may stand for a block of columns
-of the next layer, as in `mdlray.models.dead_units`.
+An order can be chosen only in families whose layers follow each other unit by unit (`Family.chain`). A unit may stand
+for a block of columns of the next layer, as in `mdlray.models.dead_units`.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Orders: TypeAlias = list[NDArray[np.int64]]
 
 
 def check_chain(family: Family) -> None:
-    """ValueError for a family of which is not known that its layers follow each other."""
+    """ValueError for a family that is not a chain (`Family.chain`)."""
     if not family.chain:
         raise ValueError(
             f"family is {family.name!r}; dead units can be removed and units ordered in {chains()} only. "
@@ -30,22 +30,22 @@ def check_chain(family: Family) -> None:
 
 
 def trained_order(weights: Sequence[NDArray[Any]]) -> Orders:
-    """Hidden units as they are."""
+    """The order after training."""
     return [np.arange(weight.shape[0]) for weight in weights[:-1]]
 
 
 def sorted_order(weights: Sequence[NDArray[Any]]) -> Orders:
-    """By falling number of non-zero incoming weights, then of outgoing ones, then as they are."""
+    """Most non-zero incoming weights first; among equals most outgoing ones first, then the order after training."""
     orders = []
-    for here, after in zip(weights, weights[1:], strict=False):
-        incoming = np.count_nonzero(here.reshape(here.shape[0], -1), axis=1)
-        outgoing = np.count_nonzero(columns_by_unit(after, here.shape[0]), axis=(0, 2))
+    for weight, after in zip(weights, weights[1:], strict=False):
+        incoming = np.count_nonzero(weight.reshape(weight.shape[0], -1), axis=1)
+        outgoing = np.count_nonzero(columns_by_unit(after, weight.shape[0]), axis=(0, 2))
         orders.append(np.lexsort((-outgoing, -incoming)))
     return orders
 
 
 UNIT_ORDERS: dict[str, Callable[[Sequence[NDArray[Any]]], Orders]] = {"trained": trained_order, "sorted": sorted_order}
-"""Weights, or symbols, of one member to the order of each hidden layer's units."""
+"""A name to a function: the weights (or symbols) of one member -> the order of the units of each hidden layer."""
 
 
 def get_unit_order(name: str) -> Callable[[Sequence[NDArray[Any]]], Orders]:
@@ -56,7 +56,7 @@ def get_unit_order(name: str) -> Callable[[Sequence[NDArray[Any]]], Orders]:
 def permute_units(
     weights: Sequence[NDArray[Any]], biases: Sequence[NDArray[Any]], orders: Orders
 ) -> tuple[Arrays, Arrays]:
-    """The same function with the units of each hidden layer in another order; new arrays, one member."""
+    """The weights and biases of one member with the units of each hidden layer in another order, as new arrays."""
     new_weights, new_biases = [weight.copy() for weight in weights], [bias.copy() for bias in biases]
     for layer, order in enumerate(orders):
         new_weights[layer] = new_weights[layer][order]

@@ -5,8 +5,8 @@
     convnet   one convolution with maxima and a linear layer           `mdlray.models.convnet`
     hashed    fully connected layers whose weights share buckets       `mdlray.models.hashed`
 
-A family is plain functions over stacked parameters (leading axis = member), see `mdlray.models.family`. Other packages
-add families through the entry-point group `mdlray.models`.
+A family is a set of plain functions over stacked parameters (leading axis = member); see `mdlray.models.family`. Other
+packages add families through the entry-point group `mdlray.models`.
 """
 
 from mdlray.models.convnet import CONVNET

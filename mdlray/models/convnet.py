@@ -2,18 +2,17 @@
 
     a = relu(pool(W * x + b)),   logits = V · dropout(a) + c
 
-for pictures of one channel: square kernels at every `stride`-th place without padding, then the maximum of squares of
-`pool_size` by `pool_size` that do not overlap (what is left over at the right and at the bottom is not seen), then all
-maps flattened one after another. The ReLU is our choice: the paper names no nonlinearity. It stands behind the maximum,
-which is the same as before it, for fewer numbers. Dropout silences single places of maps.
+The network takes square images of one channel. Kernels are square; they move by `stride` pixels, without padding. Then
+the maximum is taken over squares of `pool_size` by `pool_size` that do not overlap; what is left over at the right and
+at the bottom is ignored. All maps are flattened one after another. The ReLU is our choice, because the paper names no
+nonlinearity. It follows the maximum, which gives the same result as the other order and handles fewer numbers. Dropout
+zeros single positions of maps.
 
 Sizes are (pixels, channels, kernel_size, stride, pool_size, classes); (784, 8, 7, 1, 3, 10) has 392 + 3920 weights and
-18 biases. Members are channels of one grouped convolution. Memory has channels last: on a CPU this halves the time of
-the convolution and the maximum where every member has its own order of pictures (12 channels of 7 x 7, five members,
-batches of 16; a product of all patches with the kernels took as long as channels in their usual place, and is only
-faster, by up to 1.4, where members share the pictures).
+18 biases. The members of a stack are the groups of one grouped convolution. Tensors have their channels last in memory,
+which on a CPU halves the time of the convolution and the maximum if every member has its own order of images.
 
-Axes: M members, B examples, P pixels, G groups of members that share pictures (one of all, or each alone), N channels
+Axes: M members, B examples, P pixels, G groups of members that share images (one group, or one per member), N channels
 of a member, F features, C classes.
 """
 
@@ -42,15 +41,15 @@ def sizes_of(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
 
 
 def with_sizes(sizes: Sizes) -> Family:
-    """The family for these sizes: its forward pass knows stride and maxima."""
+    """The family for these sizes, because the forward pass needs the stride and the size of the maxima."""
     shapes(sizes)
-    places = ((math.isqrt(sizes[0]) - sizes[2]) // sizes[3] + 1) ** 2
+    num_positions = ((math.isqrt(sizes[0]) - sizes[2]) // sizes[3] + 1) ** 2
 
     def forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None = None) -> Tensor:
         return _forward(parameters, inputs, dropout, stride=sizes[3], pool_size=sizes[4])
 
     def curvature(parameters: Parameters, inputs_BP: Tensor) -> Parameters:
-        return curvature_of(forward, parameters, (0, 2), inputs_BP, places * (sizes[2] ** 2 + sizes[1]))
+        return curvature_of(forward, parameters, (0, 2), inputs_BP, num_positions * (sizes[2] ** 2 + sizes[1]))
 
     return replace(CONVNET, forward=forward, own_curvature=curvature)
 
@@ -60,11 +59,11 @@ def _forward(parameters: Parameters, inputs: Tensor, dropout: Dropout | None, *,
     kernels, bias_MN, weight_MCF, bias_MC = parameters
     members, batch, side = kernels.shape[0], inputs.shape[-2], math.isqrt(inputs.shape[-1])
     groups = 1 if inputs.ndim == 2 else members
-    pictures = inputs.reshape(groups, batch, side, side).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    images = inputs.reshape(groups, batch, side, side).transpose(0, 1).contiguous(memory_format=torch.channels_last)
     filters = kernels.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    maps = conv2d(pictures, filters, stride=stride, groups=groups)
+    maps = conv2d(images, filters, stride=stride, groups=groups)
     largest = max_pool2d(maps, pool_size).reshape(batch, members, bias_MN.shape[1], -1)
-    # A bias common to all places may be added behind the maximum.
+    # All positions of a map share one bias, so it may be added after the maximum, where there are fewer numbers.
     features = torch.relu(largest.transpose(0, 1) + bias_MN[:, None, :, None])
     features_MBF = features.flatten(2)
     features_MBF = dropout(features_MBF) if dropout else features_MBF

@@ -1,28 +1,28 @@
-"""Hidden units that pruning has cut off: left out of a training step, and folded away before a network becomes a file.
+"""Hidden units that pruning has cut off: skipped in a training step, and removed before a network becomes a file.
 
-A unit of a chain of ReLU layers (`Family.chain`) is dead where one of two things is cut off:
+A weight of exactly zero is a removed weight. A unit of a chain of ReLU layers (`Family.chain`) is dead if it is
 
-    deaf      no input reaches it (no weight but zeros from units that are not deaf): it is the constant max(b, 0)
-    unheard   no weight leads from it to a unit that is heard: what it computes changes no logit
+    deaf      no weight leads to it from the input or from a unit that is not deaf: it is the constant max(b, 0)
+    unheard   no weight leads from it to an output or to a unit that is heard: what it computes changes no logit
 
-A weight of exactly zero is a removed weight, as everywhere here. In a heavily pruned network nearly all units are dead.
+In a heavily pruned network nearly all units are dead.
 
-`leave_out_dead` makes the tensors of a training step smaller. It leaves out unheard units and those deaf ones whose
-bias is at most zero, so that their ReLU never opens. Logits are unchanged; the removed units get no gradient. Members
-of a stack keep equal shapes: a layer has as many places as the member with the most living units needs, and the other
-members fill up the rest with dead units.
+`leave_out_dead` makes the tensors of a training step smaller. It leaves out unheard units, and deaf units whose bias is
+at most zero, because their ReLU never opens. Logits are unchanged; the removed units get no gradient. Members of a
+stack must keep equal shapes, so a layer has as many places as the member with the most living units needs. The other
+members fill their remaining places with dead units.
 
-`remove_dead_units` keeps all shapes, because in a file a zero costs next to nothing. It moves the constant of a deaf
-unit into the next layer's biases,
+`remove_dead_units` keeps all shapes, because in a file a zero costs next to nothing. It adds the constant of a deaf
+unit to the next layer's biases,
 
     b' += max(b, 0) · (sum of the unit's outgoing weights)
 
-and then sets those weights and b to zero; it sets the incoming weights and the bias of an unheard unit to zero; and it
-repeats both until nothing changes. This is exact for dense layers, and for convolutions without padding, where a
-constant map stays a constant map through convolution and maximum (a padded border would see zeros in its place).
+and then sets the outgoing weights and b to zero. It sets the incoming weights and the bias of an unheard unit to zero.
+It repeats both until nothing changes. This is exact for dense layers. It is exact for convolutions without padding,
+too, because a constant map stays constant through convolution and maximum (with padding, the border would see zeros).
 
 A layer is a weight tensor (O units out, I units in, ...) and O biases. A unit of the layer before may stand for a block
-of columns that lie side by side: the 25 weights of a 5 x 5 kernel, or the 16 places of a 4 x 4 map that was flattened.
+of adjacent columns: the 25 weights of a 5 x 5 kernel, or the 16 positions of a 4 x 4 map that was flattened.
 
 Axes: M members, O units (or filters) out, I units in, K places.
 """
@@ -41,7 +41,7 @@ Arrays = list[NDArray[Any]]
 
 
 def leave_out_dead(parameters: Parameters, *, all_but: int = 0) -> Parameters:
-    """Smaller weights and biases of a chain of ReLU layers, (M, O, I, ...) and (M, O) in turn.
+    """The weights and biases of a chain of ReLU layers, (M, O, I, ...) and (M, O) in turn, without most dead units.
 
     The last `all_but` hidden layers keep all units.
     """
@@ -69,7 +69,7 @@ def leave_out_dead(parameters: Parameters, *, all_but: int = 0) -> Parameters:
 def remove_dead_units(
     weights: Sequence[NDArray[np.float32]], biases: Sequence[NDArray[np.float32]]
 ) -> tuple[Arrays, Arrays]:
-    """Weights and biases of the same function without dead hidden units; new arrays, one member."""
+    """Weights and biases of one member that compute the same function without dead hidden units, as new arrays."""
     new_weights: Arrays = [np.array(weight, np.float64, order="C") for weight in weights]
     new_biases: Arrays = [bias.astype(np.float64) for bias in biases]
     changed = True
@@ -80,7 +80,7 @@ def remove_dead_units(
             outgoing = columns_by_unit(new_weights[layer + 1], incoming.shape[0])
             hears = incoming.reshape(incoming.shape[0], -1).any(axis=1)
             is_heard = outgoing.any(axis=(0, 2))
-            # What has nothing left to remove is no change.
+            # A unit counts as a change only if there is still something to remove, so that the loop ends.
             deaf, unheard = ~hears & (is_heard | (bias != 0)), ~is_heard & (hears | (bias != 0))
             new_biases[layer + 1] += outgoing[:, deaf].sum(axis=2) @ np.maximum(bias[deaf], 0)
             outgoing[:, deaf] = 0
@@ -96,13 +96,13 @@ def columns_by_unit(weight: NDArray[Any], num_units: int) -> NDArray[Any]:
 
 
 def _links(weight: Tensor, num_before: int) -> Tensor:
-    """(M, O, I), 1 where some weight leads from unit I to unit O."""
-    # A sum of magnitudes is zero exactly if all are, and three times as fast to find as `any`.
+    """(M, O, I), 1 where a non-zero weight leads from unit I to unit O."""
+    # A sum of magnitudes is zero exactly if all are zero, and it is three times as fast as `any`.
     return (weight.abs().reshape(*weight.shape[:2], num_before, -1).sum(-1) > 0).float()
 
 
 def _living(links: list[Tensor], biases: list[Tensor]) -> list[Tensor]:
-    """Per hidden layer (M, O), whether each unit is heard and either hears something or is a constant above zero."""
+    """Per hidden layer (M, O), whether each unit is heard, and is either not deaf or a constant above zero."""
     loud_MO, loud = torch.ones_like(links[0][:, 0]), list[Tensor]()
     for links_MOI, bias_MO in zip(links[:-1], biases, strict=False):
         loud_MO = ((links_MOI @ loud_MO[..., None])[..., 0] > 0).logical_or(bias_MO > 0).float()
@@ -115,6 +115,6 @@ def _living(links: list[Tensor], biases: list[Tensor]) -> list[Tensor]:
 
 
 def _places(living_MO: Tensor) -> Tensor:
-    """Which units are kept, (M, K) in rising order: the living, and as many others as members of one shape need."""
+    """The units that are kept, (M, K) in rising order: all living ones, filled up with others to equal numbers."""
     num_places = max(1, int(living_MO.sum(1).max()))
     return living_MO.byte().argsort(dim=1, descending=True, stable=True)[:, :num_places].sort(1).values

@@ -2,13 +2,14 @@
 
     z_1 = W_1 x + b_1,   a_l = max(z_l, 0),   z_{l+1} = W_{l+1} a_l + b_{l+1},   logits = z_L
 
-When all members see the same batch (inputs (B, P)), the first layer of the whole stack is one product with the
-(M·H, P) matrix: on a GPU one large kernel instead of M small ones.
+If all members see the same batch (inputs (B, P)), the first layer of the whole stack is one product with a matrix of
+M · O rows: on a GPU this is one large kernel instead of M small ones.
 
 The curvature is the diagonal of the generalized Gauss-Newton matrix G = E_x[J^T (diag(p) - p p^T) J] of the
-cross-entropy in nats (Schraudolph 2002). diag(p) - p p^T = S S^T with S[c, k] = (δ_ck - p_c) sqrt(p_k); columns of S
-are propagated back, and G_(ji)(ji) = E[a_i² · sum_k T[k, j]²]. In a ReLU network the logits are linear in any single
-weight (away from kinks), so that this is the exact diagonal of the Hessian, which Optimal Brain Damage asks for
+cross-entropy in nats (Schraudolph 2002), where J are the derivatives of the logits and p the predicted probabilities.
+It factors as diag(p) - p p^T = S S^T with S[c, k] = (δ_ck - p_c) sqrt(p_k). The columns of S are propagated back to
+T[k, j] at the units of a layer, and then G_(ji)(ji) = E[a_i² · sum_k T[k, j]²]. In a ReLU network the logits are linear
+in any single weight (away from kinks). So this is the exact diagonal of the Hessian, which Optimal Brain Damage needs
 (LeCun et al. 1989, eqs. 8-10).
 
 Axes: M members, B examples of a batch, P pixels, H units in, O units out, C classes, K columns of S.

@@ -1,10 +1,12 @@
-"""What a family of networks is: shapes, initial weights, and a forward pass over a stack of members.
+"""A family of networks: the shapes of its tensors, initial weights, and the forward pass of a whole stack.
 
-Parameters of a stack are a list of tensors in the family's order, each with the member as leading axis. Each tensor
-has a role (`mdlray.architectures`): a weight may be pruned and gets a codebook in the file, what is plain is neither.
+The parameters of a stack are a list of tensors in the family's order; the leading axis of each is the member. Each
+tensor has a role (`mdlray.architectures`): a weight may be pruned and has a codebook in the file; a plain tensor is not
+pruned and has none.
 
-Initial weights follow He et al. (2015, eq. 10): normal with variance 2 / fan-in; plain tensors are zero. Every
-member draws from its own generator, on the CPU, so that its start depends neither on its neighbors nor on the device.
+Initial weights follow He et al. (2015, eq. 10): they are normal with variance 2 / fan-in; plain tensors are zero. Every
+member draws from its own generator on the CPU, so that its initial weights do not depend on its neighbors or on the
+device.
 
 Axes: M members, B examples of a batch, P pixels, H units, C classes.
 """
@@ -27,13 +29,13 @@ Curvature = Callable[[Parameters, Tensor], Parameters]
 
 
 def layer_sizes(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
-    """Layer sizes from input to output, e.g. (784, 100, 10): the sizes of most families."""
+    """Layer sizes from input to output, e.g. (784, 100, 10): the default of `Family.sizes`."""
     return (num_pixels, *model.hidden_units, num_classes)
 
 
 @dataclass(frozen=True)
 class Family:
-    """The functions that make a name in `MODELS` a network."""
+    """What a name in `MODELS` stands for: the functions that training, compression and decoding call."""
 
     name: str
     shapes: Callable[[Sizes], Shapes]
@@ -43,27 +45,28 @@ class Family:
     forward: Forward
     """(parameters, inputs (B, P) shared by all members or (M, B, P), dropout) to logits (M, B, C)."""
     own_curvature: Curvature | None = None
-    """What `curvature` gives, where the family has a faster way to it than the general one."""
+    """A function with the result of `curvature`, if the family has a faster one than the general method."""
     sizes: Callable[[ModelSpec, int, int], Sizes] = layer_sizes
-    """(model, pixels of a picture, classes) to the numbers that the other functions take; ValueError if impossible."""
+    """(model, pixels of an image, classes) to the sizes that the other functions take; ValueError if impossible."""
     with_sizes: Callable[[Sizes], "Family"] | None = None
-    """The family as it is for these sizes, where `forward` and `curvature` need more than tensors tell (a stride)."""
+    """Sizes to the family for them, if `forward` needs more than the tensors say (e.g. a stride)."""
     fans: Callable[[Sizes], list[int]] | None = None
-    """Inputs that each parameter's unit sums over, where that is not what its shape says (shared weights)."""
+    """The fan-in of each parameter (inputs that a unit sums over), if its shape does not say it (shared weights)."""
     chain: bool = False
-    """Whether its parameters are weight, bias, weight, bias ... of ReLU layers that follow each other unit by unit (a
-    unit may stand for a block of the next layer's inputs, the places of its map), so that units can be left out."""
+    """Whether the parameters are weight, bias, weight, bias ... of ReLU layers, each of which has the units of the
+    layer before as its inputs, so that single units can be removed. A unit may be a block of inputs: the positions of
+    its map."""
     own_fields: tuple[str, ...] = ()
-    """Fields of `ModelSpec` that `sizes` looks at beside `hidden_units`; any other would have no effect."""
+    """The fields of `ModelSpec` that `sizes` uses in addition to `hidden_units`; other fields have no effect."""
     roles: Callable[[Shapes], Sequence[Role]] = roles_by_axes
     """The shapes of one member's parameters to the role of each, `weight` or `plain`; a weight has two or more axes."""
 
     def for_sizes(self, sizes: Sizes) -> "Family":
-        """The family whose functions may be called for networks of these sizes."""
+        """The family with the functions for networks of these sizes."""
         return self.with_sizes(sizes) if self.with_sizes else self
 
     def weight_positions(self, shapes: Shapes) -> list[int]:
-        """Which of one member's parameters are weights; ValueError for roles that cannot be."""
+        """The positions of the weights among one member's parameters; ValueError for roles that are not possible."""
         roles = list(self.roles(shapes))
         if len(roles) != len(shapes) or not set(roles) <= {WEIGHT, PLAIN}:
             raise ValueError(
@@ -91,12 +94,12 @@ class Family:
         """Mean over the batch of the Gauss-Newton diagonal of each weight tensor of a stack, in their order."""
         if self.own_curvature:
             return self.own_curvature(parameters, inputs_BP)
-        # Twice its parameters is what a network with one example holds, where its units are fewer than its weights.
+        # A network holds about twice its parameters for one example, if it has fewer units than weights.
         numbers = 2 * sum(parameter[0].numel() for parameter in parameters)
         return curvature_of(self.forward, parameters, self.prunable(parameters), inputs_BP, numbers)
 
     def check_fields(self, model: ModelSpec) -> None:
-        """ValueError for a field that is not left at its default and has no effect in this family."""
+        """ValueError for a field that has no effect in this family and is not at its default."""
         for field in fields(model):
             given, default = getattr(model, field.name), field.default
             if field.name not in ("family", "hidden_units", *self.own_fields) and given != default:
@@ -106,7 +109,7 @@ class Family:
 
 
 class Dropout:
-    """Silences hidden units, member by member with the member's own rate and generator (Srivastava et al. 2014)."""
+    """Sets random hidden units to zero, with each member's own rate and generator (Srivastava et al. 2014)."""
 
     def __init__(self, rates: Sequence[float], generators: Sequence[torch.Generator]):
         self.rates = rates
@@ -130,7 +133,8 @@ def initialize(
 ) -> Parameters:
     """Initial parameters of a stack, on the CPU: one generator per member.
 
-    `fans` is as in `Family.fans`; `weights` are the positions of the weights, by the usual roles if they are not given.
+    `fans` are the fan-ins (`Family.fans`), by default from the shapes. `weights` are the positions of the weights, by
+    default those of the usual roles.
     """
     fans = fans or [math.prod(shape[1:]) for shape in shapes]
     if weights is None:
@@ -144,7 +148,7 @@ def initialize(
 
 
 def described(name: str) -> tuple[Callable[[Sizes], Shapes], Callable[[Sizes], list[str]]]:
-    """Shapes and names of the tensors of one of our families, as functions of its sizes."""
+    """The functions from sizes to shapes, and from sizes to names, for one of our families in `ARCHITECTURES`."""
     tensors = ARCHITECTURES[name]
 
     def shapes(sizes: Sizes) -> Shapes:
@@ -157,7 +161,7 @@ def described(name: str) -> tuple[Callable[[Sizes], Shapes], Callable[[Sizes], l
 
 
 def needs_sizes(*_: object) -> NoReturn:
-    """Stands for `forward` in a family that has `with_sizes`."""
+    """The `forward` of a family that has `with_sizes` and was not given its sizes: it raises a ValueError."""
     raise ValueError("what this family's networks compute depends on their sizes: call family.for_sizes(sizes) first.")
 
 
@@ -167,7 +171,7 @@ def prunable(parameters: Parameters) -> list[int]:
 
 
 def _initial(shape: tuple[int, ...], fan_in: int | None, generator: torch.Generator) -> Tensor:
-    """Random for a weight, zeros without a fan-in."""
+    """Random numbers for a weight; zeros for a plain tensor, which has no fan-in."""
     if fan_in is None:
         return torch.zeros(shape)
     return torch.randn(shape, generator=generator) * math.sqrt(2 / fan_in)

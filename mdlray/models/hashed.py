@@ -1,10 +1,10 @@
-"""HashedNets (Chen, Wilson, Tyree, Weinberger and Chen 2015): dense networks whose weights share what is stored.
+"""HashedNets (Chen, Wilson, Tyree, Weinberger and Chen 2015): dense networks whose weights share a few stored values.
 
     V_l[j, i] = ξ_l(j, i) · w_l[h_l(j, i)],   z_l = V_l a_{l-1} + b_l,   a_l = max(z_l, 0)
 
-A layer of O units with I inputs has K buckets w_l; a hash says which bucket the virtual weight V[j, i] takes, and with
-which sign. Nothing but the buckets and the biases is stored: the receiver computes the same hash. With layers counted
-from 0,
+A layer of O units with I inputs has K buckets w_l. A hash says which bucket the virtual weight V[j, i] uses, and with
+which sign. A file stores the buckets and the biases only, because the receiver computes the same hash. With layers
+counted from 0,
 
     d = xxh64(j, i as little-endian unsigned 32-bit numbers, seed = 256 · hash_seed + l)
     ξ = 1 - 2 · (d mod 2),   h = (d // 2) mod K
@@ -13,9 +13,9 @@ Sizes are (pixels, units ..., classes, K of each layer ..., hash_seed): (784, 10
 layer has K = max(1, round(bucket_fraction · O · I)) buckets. The "inflation" of the paper, a network e times as wide in
 the space of one with 100 units, is hidden_units=(100 * e,) with bucket_fraction=1 / e.
 
-A bucket's gradient is the sum over its virtual weights, with their signs. Reading signs as a second half of the buckets
-(w, then -w) makes forward and backward one gather and one scatter: 0.2 and 0.4 ms for five members of 784-100, where
-sparse products, sorted segments and bags of embeddings take 0.2 ms more or longer (one CPU thread).
+The gradient of a bucket is the sum over its virtual weights, with their signs. The forward pass looks virtual weights
+up in (w, -w), the buckets followed by the negated buckets. So the forward pass is one gather and the backward pass is
+one scatter, which is faster than sparse products, sorted segments and bags of embeddings.
 
 Axes: M members, B examples, P pixels, O units out, I units in, K buckets, V virtual weights (O · I).
 """
@@ -37,9 +37,9 @@ from mdlray.models.family import Dropout, Family, Parameters, described, needs_s
 from mdlray.spec import ModelSpec
 
 MAX_BUCKETS = 2**22
-"""Most buckets of a layer: a tensor in a file has no more columns."""
+"""The largest number of buckets of a layer, because a tensor in a file has at most so many columns."""
 MAX_LAYERS = 63
-"""A file has room for the sizes of no more."""
+"""The largest number of layers, because a file has room for 128 sizes."""
 
 
 def sizes_of(model: ModelSpec, num_pixels: int, num_classes: int) -> Sizes:
@@ -93,12 +93,15 @@ def virtual_parameters(parameters: Parameters, units: Sizes, hash_seed: int) -> 
 
 @lru_cache(maxsize=64)
 def places(outputs: int, inputs: int, num_buckets: int, seed: int, device: torch.device) -> Tensor:
-    """Where each virtual weight, row by row, stands in (buckets, negated buckets); 8 bytes each, also on the way."""
+    """The index of each virtual weight, row by row, in (buckets, negated buckets).
+
+    An index takes 8 bytes, and computing it needs no more memory: digests are made one by one.
+    """
     digests = (
         xxhash.xxh64_intdigest(struct.pack("<II", j, i), seed=seed) for j in range(outputs) for i in range(inputs)
     )
-    found = ((d >> 1) % num_buckets + (d & 1) * num_buckets for d in digests)
-    return torch.from_numpy(np.fromiter(found, np.int64, outputs * inputs)).to(device)
+    indices = ((d >> 1) % num_buckets + (d & 1) * num_buckets for d in digests)
+    return torch.from_numpy(np.fromiter(indices, np.int64, outputs * inputs)).to(device)
 
 
 shapes, layer_names = described("hashed")

@@ -1,7 +1,7 @@
-"""One network as an ordinary torch module: what `mdlray.decode` returns and what anybody can call.
+"""One network as an ordinary torch module: `mdlray.decode` returns it, and anybody can call it.
 
-Raw pixels (0 to 255) go in, logits come out; the normalization (x / 255 - mean) / std is part of the network, because
-the receiver of a compressed file needs it too.
+Raw pixels (0 to 255) go in, logits come out. The normalization (x / 255 - mean) / std is part of the network, because
+the receiver of a compressed file needs it, too.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from mdlray.models.family import Family, Parameters
 
 
 class Network(nn.Module):
-    """A single member of a stack, frozen into a module."""
+    """One member of a stack as a module."""
 
     def __init__(self, family: Family, sizes: tuple[int, ...], parameters: Parameters, mean: float, std: float):
         super().__init__()
@@ -37,12 +37,12 @@ class Network(nn.Module):
 
 
 def normalize(pixels: Tensor, mean: float, std: float) -> Tensor:
-    """Pixels from 0 to 255 as float32 of mean 0 and deviation 1, in one multiplication and one addition."""
+    """(x / 255 - mean) / std of pixels x from 0 to 255 as float32, in one multiplication and one addition."""
     return pixels.to(torch.float32, copy=True).mul_(1 / (255 * std)).add_(-mean / std)
 
 
 def build_network(family: Family, sizes: tuple[int, ...], parameters: Parameters, mean: float, std: float) -> Network:
-    """A module from one member's parameters; ValueError where shapes do not fit the sizes."""
+    """A module with the parameters of one member; ValueError if their shapes do not fit the sizes."""
     wanted, given = family.shapes(sizes), [tuple(parameter.shape) for parameter in parameters]
     if wanted != given:
         raise ValueError(f"the tensors have shapes {given}; a {family.name} network of sizes {sizes} has {wanted}.")
@@ -50,7 +50,7 @@ def build_network(family: Family, sizes: tuple[int, ...], parameters: Parameters
 
 
 def _tells_scale(pixels: Tensor) -> bool:
-    """Whether a batch tells on which scale its pixels are; warns if they lie between 0 and 1, as of `ToTensor`."""
+    """Whether a batch shows the scale of its pixels; warns if they lie between 0 and 1, as `ToTensor` makes them."""
     if torch.compiler.is_compiling() or not pixels.numel():
         return False
     if not pixels.is_floating_point():
@@ -58,7 +58,7 @@ def _tells_scale(pixels: Tensor) -> bool:
     try:
         least, most = float(pixels.min()), float(pixels.max())
     except RuntimeError:
-        # Inside a transform such as `torch.func.vmap` the numbers cannot be looked at.
+        # Inside a transform such as `torch.func.vmap` the values cannot be read.
         return False
     if least == most == 0:
         return False

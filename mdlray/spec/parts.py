@@ -1,7 +1,7 @@
-"""The parts of a trial: what is seen, by which network, how it is trained, how compressed, and from which seeds.
+"""The parts of a trial: its data, its network, its training, its compression, and its seeds.
 
-Each is a frozen value whose fields have a type and a range, checked where it is made. Names (data set, method, ...) are
-checked by the registry that knows them.
+Each part is a frozen value. Every field has a type and a range, which are checked when the value is made. A name (of a
+data set, a saliency, ...) is checked by the registry of such names.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """Which pictures and labels a network sees."""
+    """Which images and labels a network sees."""
 
     dataset: str = "mnist"
     """A name in `mdlray.data.DATASETS`, e.g. `mnist`, `mnist5k`, `fashion_mnist_rotation`."""
@@ -32,22 +32,22 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Which network, before compression; what stands behind another family's name has no effect and must be left."""
+    """The network before compression. A field of another family has no effect, and must be left at its default."""
 
     family: str = "dense"
     """A name in `mdlray.models.MODELS`."""
     hidden_units: tuple[int, ...] = (100,)
-    """Units of each hidden layer, input side first; `lenet5`: two numbers of filters before those of the dense part;
-    `convnet`: its number of filters (output channels)."""
+    """The number of units of each hidden layer, input side first. `lenet5`: two numbers of filters, then the units of
+    the dense part. `convnet`: the number of filters (output channels)."""
     kernel_size: int = 5
     """`convnet`: pixels along an edge of its square kernels."""
     stride: int = 1
-    """`convnet`: pixels between two places of a kernel."""
+    """`convnet`: pixels between two neighboring positions of a kernel."""
     pool_size: int = 2
-    """`convnet`: edge, and stride, of the squares whose maximum is taken."""
+    """`convnet`: edge, and stride, of the squares over which the maximum is taken."""
     bucket_fraction: float = 1.0
-    """`hashed`: weights that are stored per virtual weight: a layer of n virtual weights has `round(fraction · n)`
-    buckets, at least one."""
+    """`hashed`: stored weights (buckets) per virtual weight. A layer of n virtual weights has `round(fraction · n)`
+    buckets, and at least one."""
     hash_seed: int = 0
     """`hashed`: which virtual weight shares which bucket."""
 
@@ -66,7 +66,7 @@ class ModelSpec:
 
     @property
     def architecture(self) -> str:
-        """The name in tables: the family, its units, and what else is unusual: `dense-100`, `convnet-8-k7-p3`."""
+        """The name in tables: family, units, and the fields that differ from their defaults: `convnet-8-k7-p3`."""
         letters = {"kernel_size": "k", "stride": "s", "pool_size": "p", "bucket_fraction": "f", "hash_seed": "h"}
         unusual = {name: getattr(self, name) for name in letters if getattr(self, name) != getattr(ModelSpec, name)}
         parts = [f"{letters[name]}{short(value)}" for name, value in unusual.items()]
@@ -75,7 +75,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
-    """How the weights are found."""
+    """How the network is trained."""
 
     num_epochs: int = 100
     batch_size: int = 128
@@ -91,9 +91,9 @@ class TrainingSpec:
     regularizer_strength: float = 0.0
     """Factor in front of the penalty, in nats per example: strength · sum |w| (l1) or strength/2 · sum w² (l2)."""
     dropout: float = 0.0
-    """Probability that a hidden unit is silent in one training step."""
+    """The probability that a hidden unit is set to zero in one training step."""
     max_shift: int = 0
-    """In each training step every picture is moved by up to this many pixels in each direction, black coming in."""
+    """In each training step every image is shifted by at most this many pixels in each direction; the gap is black."""
 
     def __post_init__(self) -> None:
         settle_types(self)
@@ -114,43 +114,45 @@ class TrainingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionSpec:
-    """How the trained weights become few symbols."""
+    """How the network is pruned and quantized."""
 
     method: str = "none"
     """A name in `mdlray.compression.SALIENCIES`."""
     pruning_ratio: float = 0.0
-    """Fraction of the prunable weights that pruning removes: exactly `round(ratio · n)` of n. Quantization may turn
-    more of them into zeros (`rate_distortion`, a `uniform` grid, `remove_dead_units`), never fewer."""
+    """The fraction of the weights that pruning removes: exactly `round(ratio · n)` of n. After quantization there may
+    be more zeros (with `rate_distortion`, a `uniform` grid or `remove_dead_units`), but never fewer."""
     scope: str = "global"
     """`global`: one ranking over all layers; `per_layer`: the ratio holds in every layer."""
     num_pruning_steps: int = 60
     pruning_exponent: float = 12.0
     """c in: sparsity after step i of k is ratio · (i/k)^(1/c) (Baktash et al. 2019, §3.2)."""
     first_pruning_epoch: int = 5
-    """Epochs of dense training before the first step."""
+    """Epochs of training before the first pruning step."""
     last_pruning_epoch: int = 70
-    """The last step happens after this many epochs; what is left of `num_epochs` is retraining."""
+    """The last pruning step happens after this many epochs; the remaining epochs retrain the network."""
     saliency_examples: int = 4096
-    """How many training examples estimate the curvature of Optimal Brain Damage and of `rate_distortion`."""
+    """The number of training examples from which Optimal Brain Damage and `rate_distortion` estimate the curvature."""
     quantization_levels: int = 16
-    """Non-zero values a layer may use (its codebook); pruned weights are an exact zero beside them."""
+    """The largest number of non-zero values in a layer's codebook. Removed weights are exact zeros beside them."""
     levels_per_layer: tuple[int, ...] = ()
-    """In place of `quantization_levels`, one number per weight tensor in the family's order; empty: not used."""
+    """One number per weight tensor in the family's order, instead of `quantization_levels`; empty: not used."""
     quantization_grid: str = "kmeans"
     """A name in `mdlray.compression.GRIDS`: `kmeans`, or `uniform`: multiples of one step, zero among them."""
     rate_distortion: float = 0.0
-    """Loss that a saved bit is worth, in nats per training example and bit: weights go to a neighboring level or to
-    zero where that pays (`mdlray.compression.rate_distortion`). 0: to the nearest level."""
+    """The loss that a saved bit is worth, in nats per training example and bit. Above 0, a weight moves to a
+    neighboring level or to zero if the bits saved are worth the loss (`mdlray.compression.rate_distortion`). At 0,
+    every weight gets the nearest level."""
     codebook_mantissa_bits: int = 10
-    """Bits behind the leading one that a codebook entry, or the step of a uniform grid, may use; 10: all of float16."""
+    """Mantissa bits (after the leading one) that a codebook entry or a uniform step may use; 10: no rounding."""
     bias_mantissa_bits: int = 10
-    """The same of biases."""
+    """Mantissa bits that a bias may use; 10: no rounding."""
     remove_dead_units: bool = False
-    """Fold hidden units without incoming weights into the next biases and zero those without outgoing ones."""
+    """Whether dead hidden units are removed. A unit without incoming weights is a constant, which is added to the next
+    layer's biases; a unit without outgoing weights is set to zero."""
     unit_order: str = "trained"
-    """A name in `mdlray.compression.UNIT_ORDERS`: `trained`, or `sorted` by falling number of incoming weights."""
+    """A name in `mdlray.compression.UNIT_ORDERS`: `trained`, or `sorted`: most incoming weights first."""
     centroid_epochs: int = 2
-    """Epochs in which the codebooks are trained after k-means (0: not at all)."""
+    """Epochs in which codebooks and biases are trained after quantization (0: they are not)."""
 
     def __post_init__(self) -> None:
         settle_types(self)
@@ -197,9 +199,9 @@ class SeedSpec:
     initialization: int = 0
     """Initial weights and dropout."""
     data_order: int = 0
-    """Order of the training examples; members of a pack that share it share the first layer's product."""
+    """Order of the training examples. Members that share it see the same batches, which makes training faster."""
     randomization: int = 0
-    """Which labels and pixels are randomized, and to what."""
+    """Which labels and pixels are drawn anew, and their new values."""
 
     def __post_init__(self) -> None:
         settle_types(self)
@@ -208,7 +210,7 @@ class SeedSpec:
 
 
 def settle_types(part: object) -> None:
-    """Numbers get the type of their field, so that 0, 0.0 and NumPy's 0.0 name the same trial; the rest is refused."""
+    """Give numbers the type of their field, so that 0, 0.0 and NumPy's 0.0 name the same trial; refuse other types."""
     for f in fields(part):  # type: ignore[arg-type]
         given, wanted = getattr(part, f.name), type(f.default)
         if type(given) is wanted and wanted is not tuple:
@@ -223,7 +225,7 @@ def settle_types(part: object) -> None:
 
 
 def to_python(value: Any) -> Any:
-    """NumPy's numbers as Python's, its arrays as tuples, also inside a tuple; everything else as it is.
+    """NumPy's numbers as Python's and NumPy's arrays as tuples, also inside a tuple; everything else is unchanged.
 
     `numpy.linspace(0.5, 0.9, 3)` gives `numpy.float64`, which names the same trial as the `float` of equal value.
     """
@@ -236,17 +238,17 @@ def to_python(value: Any) -> Any:
 
 
 def short(value: float) -> str:
-    """A number in a name: fractions with six digits, whole numbers with all of theirs."""
+    """A number as part of a name: a float has six significant digits, a whole number has all its digits."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def require(holds: bool, part: object, name: str, allowed: str) -> None:
-    """ValueError that says what was given and what is allowed, unless it holds."""
+    """Raise a ValueError that says what was given and what is allowed, unless `holds`."""
     if not holds:
         raise ValueError(f"{_path(part, name)} is {getattr(part, name)!r}, it must be {allowed}.")
 
 
 def _path(part: object, name: str) -> str:
-    """A field as sweeps name it, e.g. `training.num_epochs`."""
+    """The path of a field as sweeps write it, e.g. `training.num_epochs`."""
     kind = type(part).__name__.removesuffix("Spec").lower()
     return f"{'seeds' if kind == 'seed' else kind}.{name}"

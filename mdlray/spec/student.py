@@ -1,6 +1,6 @@
-"""The part of a trial that says whose student it is: which round, and how it is fitted to the network before it.
+"""The part of a trial that describes a student: its round, and how it is fitted to the network of the round before.
 
-All values are neutral in round 0, a network that is trained on data.
+In round 0 (a network that is trained on data) all fields have their neutral values.
 """
 
 import math
@@ -13,25 +13,25 @@ from mdlray.spec.parts import require, settle_types, short
 class StudentSpec:
     """How a smaller network is fitted to the outputs of a larger one, round after round.
 
-    Round 0 is trained on the data as `TrainingSpec` says; a network of round r is fitted to that of round r - 1. Where
-    `round` is 0 the other fields would have no effect and must be left at their defaults.
+    The network of round 0 is trained on the data as `TrainingSpec` says; the network of round r is fitted to that of
+    round r - 1. If `round` is 0, the other fields have no effect and must be left at their defaults.
     """
 
     round: int = 0
     shrink_factor: float = 0.8
-    """Units of a hidden layer per unit of the round before, rounded, at least one."""
+    """Width of a hidden layer relative to the round before, rounded, at least one unit: 100, 80, 64 units for 0.8."""
     num_epochs: int = 100
-    """Of each fit; batch size, optimizer and learning rate are those of `TrainingSpec`, penalties are left out."""
+    """Epochs of each fit. Batch size, optimizer and learning rate are those of `TrainingSpec`; there is no penalty."""
     inputs: str = "noise"
-    """`noise`: as many pictures of independent, uniform pixels as the training split has; `true`: its own pictures."""
+    """`noise`: as many images of independent, uniform pixels as the training split has; `true`: training images."""
     noise_seed: int = 0
-    """Which noise: one set of pictures for all networks and rounds, so repetitions differ in it only if this does."""
+    """Seed of the noise images. All networks and rounds with one seed see one set of images, and so do repetitions."""
     targets: str = "soft_labels"
     """`soft_labels`: cross-entropy to softmax(logits / temperature); `logits`: squared error of the logits."""
     temperature: float = 1.0
-    """Divides both networks' logits where the targets are soft labels (Hinton et al. 2015)."""
+    """It divides the logits of student and teacher if the targets are soft labels (Hinton et al. 2015)."""
     start: str = "random"
-    """`random` initial weights, or those of the `largest` units (by the norm of their weights) of the round before."""
+    """Initial weights: `random`, or those of the teacher's `largest` units (by the norm of their weights)."""
 
     def __post_init__(self) -> None:
         settle_types(self)
@@ -53,7 +53,7 @@ class StudentSpec:
 
     @property
     def strategy(self) -> str:
-        """All but the round as words, e.g. `noise soft_labels random`; what is unusual follows with its name."""
+        """All fields but the round as words: `noise soft_labels random`, then other fields that are not defaults."""
         words = [self.inputs, self.targets, self.start]
         for name in ("shrink_factor", "num_epochs", "noise_seed", "temperature"):
             if (value := getattr(self, name)) != getattr(StudentSpec, name):
@@ -61,7 +61,7 @@ class StudentSpec:
         return " ".join(words)
 
     def shrunk(self, hidden_units: tuple[int, ...]) -> tuple[int, ...]:
-        """What is left of these units after `round` rounds."""
+        """These numbers of units after `round` rounds of shrinking."""
         for _ in range(self.round):
             hidden_units = tuple(max(1, round(self.shrink_factor * units)) for units in hidden_units)
         return hidden_units
