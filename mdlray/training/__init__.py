@@ -1,4 +1,4 @@
-"""Training of a whole pack as one stacked model.
+"""Training of many networks together, as one stacked model.
 
 `fit` is the loop; `OPTIMIZERS`, `REGULARIZERS` and `LEARNING_RATE_SCHEDULES` are the visible dicts of its choices.
 """

@@ -1,6 +1,7 @@
-"""What is seen of each member, epoch by epoch, until it leaves the stack: the rows of `curves.parquet`.
+"""Training curves: scores and sparsity of each member, epoch by epoch, as rows of `curves.parquet`.
 
-Scores are kept for the whole pack; a member that has left is NaN from then on and has no rows.
+An epoch has one number per member of the stack that training began with. A member that was stopped early has NaN from
+then on, and no rows.
 """
 
 import math
@@ -16,23 +17,26 @@ from mdlray.training.evaluation import Score
 
 @dataclass(frozen=True)
 class Curves:
-    """One entry per epoch, in it one number per member of the pack."""
+    """One entry per epoch, with one number per member that training began with."""
 
     train: list[Score] = field(default_factory=list)
-    """Running over the epoch's batches while the weights change."""
+    """Summed over the batches of the epoch, while the weights change."""
     validation: list[Score] = field(default_factory=list)
     """After the epoch."""
     sparsity: list[Tensor] = field(default_factory=list)
-    """After the epoch, the fraction of the member's weights that is zero."""
+    """The fraction of the member's weights that is zero after the epoch."""
 
     def add(self, members: Sequence[int], of: int, train: Score, validation: Score, sparsity_M: Tensor) -> None:
-        """Add an epoch of the members that are in the stack, positions in a pack `of` so many."""
+        """Add an epoch of the members that are still in the stack; training began with `of` members."""
         for scores, score in ((self.train, train), (self.validation, validation)):
             scores.append(Score(_spread(score.nats_M, members, of), _spread(score.accuracy_M, members, of)))
         self.sparsity.append(_spread(sparsity_M, members, of))
 
     def rows(self, member: int, num_epochs: int, num_train: int, num_validation: int) -> list[dict[str, Any]]:
-        """The member's rows of its first `num_epochs` epochs, without a trial; the other two turn sums into means."""
+        """The member's rows of its first `num_epochs` epochs, without the columns of its trial.
+
+        `num_train` and `num_validation` are the numbers of examples, by which sums of nats become means.
+        """
         rows = []
         for epoch in range(num_epochs):
             train_nats, train_accuracy = self.train[epoch].member(member)

@@ -1,6 +1,6 @@
-"""How good each member of a stack is on a split: nats and accuracy.
+"""The score of each member of a stack on a split: nats and accuracy.
 
-Nats are the codelength of the labels given the inputs, -sum ln p(label), in double precision; accuracy is the fraction
+Nats are the codelength of the labels given the inputs, -sum ln p(label), in double precision. Accuracy is the fraction
 of examples whose label has the largest logit.
 
 Axes: M members, N examples, B examples of a chunk, C classes.
@@ -22,18 +22,18 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class Score:
-    """Per member: total nats of the labels and the fraction that is right (float64, on the CPU)."""
+    """Per member: the total nats of the labels and the accuracy (float64, on the CPU)."""
 
     nats_M: Tensor
     accuracy_M: Tensor
 
     def member(self, index: int) -> "MemberScore":
-        """That of one member."""
+        """The score of one member."""
         return MemberScore(float(self.nats_M[index]), float(self.accuracy_M[index]))
 
 
 class MemberScore(NamedTuple):
-    """One network's total nats of the labels and the fraction that is right."""
+    """The total nats of the labels and the accuracy of one network."""
 
     nats: float
     accuracy: float

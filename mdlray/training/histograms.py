@@ -1,10 +1,10 @@
-"""Weights of a stack, layer by layer, into histograms: how they lie around zero before and after the last pruning step.
+"""Histograms of the weights of a stack, layer by layer: before and after the last pruning step, and after training.
 
-Bins are of equal width over [-max |w|, max |w|], where w runs over one layer of one member; a bin contains its lower
-edge, the last one its upper edge as well (`numpy.histogram` counts the same). Weights that are zero are in no bin.
+Bins have equal width over [-max |w|, max |w|], where w are the weights of one layer of one member. A bin contains its
+lower edge, and the last bin also its upper edge (as in `numpy.histogram`). Weights that are zero are in no bin.
 
-Counting is a few operations per member and layer on whatever device the weights lie, and one copy to the CPU for all
-members that are counted together; training does it twice per member, at its last pruning step.
+Counting takes a few operations per member and layer on the device of the weights, and one copy to the CPU for all
+members that are counted together. Training counts twice per member, before and after its last pruning step.
 
 Axes: D members that are counted, W weights of a layer.
 """
@@ -36,15 +36,15 @@ class Histogram:
 
 
 Histograms = list[list[Histogram]]
-"""Per member of a pack what has been counted so far: all layers of one moment, then all of the next."""
+"""Per member the histograms that were counted so far: all layers at one moment, then all layers at the next."""
 
 
 def count_weights(weights: Parameters, moment: str, epochs: Sequence[float]) -> Histograms:
-    """Per member one histogram per weight tensor (D, ...); `epochs` are those each member has done."""
+    """Per member one histogram per weight tensor (D, ...); `epochs` are the epochs that each member has done."""
     layers = []
     for tensor in weights:
         highs_D = tensor.abs().flatten(1).amax(1)
-        # Member by member, because positions of all weights of a stack at once would need more memory than training.
+        # Member by member, because bin numbers of all weights of a stack would need more memory than training.
         counts = torch.stack([_counts(*pair) for pair in zip(tensor.flatten(1), highs_D, strict=True)])
         layers.append(list(zip(highs_D.tolist(), counts.tolist(), strict=True)))
     return [
@@ -75,7 +75,7 @@ def histogram_rows(
 
 def _counts(weights_W: Tensor, high: Tensor) -> Tensor:
     """Weights per bin, and as the last number those that are zero."""
-    # In float64 the quotient of float32 numbers never rounds across an edge. Where nothing is left it is 0 / 0.
+    # In float64 the quotient of float32 numbers never rounds across an edge. It is 0 / 0 if all weights are zero.
     place_W = (weights_W.double() * (NUM_BINS // 2) / high.double()).nan_to_num(0.0).floor() + NUM_BINS // 2
     bin_W = place_W.clamp(0, NUM_BINS - 1).long().masked_fill(weights_W == 0, NUM_BINS)
     counts = torch.zeros(NUM_BINS + 1, dtype=torch.int64, device=weights_W.device)

@@ -1,9 +1,10 @@
-"""Work on several networks at once that fails for one of them: the others' results, and the error of that one.
+"""Work on several networks at once that fails for one of them: the results of the others, and the error of that one.
 
     results, errors = without_failing(work, networks)
 
-The work is done for all at once, which is fast. Only if it raises is it done for each alone, which tells who fails, and
-then once more for all others together: their result is what it would be without the failing ones, to the bit.
+First the work is done for all networks together, which is fast. Only if it raises an error, it is done for each network
+alone, which shows the failing ones, and then once more for all others together. So their result is the same, bit for
+bit, as if the failing networks were not there.
 """
 
 import traceback
@@ -15,14 +16,14 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Errors = dict[int, str]
-"""Position of a network to the traceback that explains its failure."""
+"""The position of a network -> the traceback that explains its failure."""
 
 
 def without_failing(work: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> tuple[Result | None, Errors]:
-    """What `work` returns for all items but those for which it raises, and those by their position in `items`.
+    """The result of `work` for all items that do not fail, and the errors of the others by position in `items`.
 
-    The result is None where no item is left. Raises what `work` raises for all items if it raises for none alone, and
-    at once if memory runs out, which is nobody's own fault.
+    The result is None if all items fail. If `work` raises for all items together but for none alone, that error is
+    raised. An error of memory that runs out is raised immediately, because no single item causes it.
     """
     try:
         return work(items), {}
@@ -38,14 +39,14 @@ def without_failing(work: Callable[[Sequence[Item]], Result], items: Sequence[It
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a GPU's memory ran out; libraries that allocate for themselves (cuBLAS) say so in words only."""
+    """Whether the memory of a GPU ran out; libraries with their own allocation (cuBLAS) say it only in the message."""
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "ALLOC_FAILED" in str(error)
 
 
 def _error_of(work: Callable[[Sequence[Item]], object], item: Item) -> str:
-    """The traceback where `work` raises for this item alone; empty where it does not."""
+    """The traceback if `work` raises for this item alone; otherwise an empty text."""
     try:
         work([item])
     except Exception as error:

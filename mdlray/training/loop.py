@@ -1,13 +1,13 @@
-"""The stacked loop: all members of a pack are trained at once, as one model with a member axis.
+"""The stacked loop: all members are trained together, as one model whose tensors have a member axis.
 
-Per member: seeds, data order, labels, learning rate, momentum, penalty and its strength, dropout, and whatever the
-`prune` hook does to it. Shared: shapes, pictures, batch size, number of epochs, optimizer (`TrialSpec.stack_key`).
+Each member has its own seeds, data order, labels, learning rate, momentum, penalty and its strength, dropout, and
+whatever the `prune` hook does to it. All members share shapes, images, batch size, number of epochs and optimizer
+(`TrialSpec.stack_key`). The loss is the cross-entropy of the labels, or another `objective` if students are fitted.
 
-The loss is the cross-entropy of the labels, or another `objective` where a student is fitted to a teacher.
-
-Losses of different members never meet: the gradient of their sum is every member's own gradient. A member whose loss
-is no longer finite, or whose weights leave the range of float16, is diverged: the epoch is noted, its numbers stay its
-own. With `halving`, members leave the stack (`mdlray.training.halving`); the steps of the others then cost less.
+The losses of the members are added. No loss depends on the weights of another member, so the gradient of the sum is
+every member's own gradient. A member has diverged if its loss is not finite or its weights leave the range of float16:
+the epoch is noted, and the other members are unaffected. With `halving`, members are stopped early
+(`mdlray.training.halving`), and then the steps of the others cost less.
 
 Axes: M members, S steps, B examples of a batch, C classes.
 """
@@ -36,29 +36,31 @@ from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
 from mdlray.training.state import Masks, State, all_parameters, keep, start
 
 Prune = Callable[[int, Sequence[int], Parameters, Masks | None, Histograms, Errors], Masks | None]
-"""(steps done, members in the stack, their parameters, their masks, the pack's histograms, its failed members) -> their
-masks: called after every step, may set weights to zero and must keep them there, may add to histograms and failures."""
+"""(steps done, members in the stack, their parameters, their masks, histograms and failures of all members) -> masks.
+
+It is called after every step. It may set weights to zero, and must then keep them there. It may add histograms and
+failures."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained stack, in the order of the pack; members that were stopped are as they were then."""
+    """A trained stack in the order of `members`; a member that was stopped early is as it was at that time."""
 
     parameters: Parameters
     curves: Curves
     diverged_epoch: list[int | None]
-    """Per member the first epoch (from 1) whose loss or weights are out of range."""
+    """Per member the first epoch (from 1) whose loss or weights are out of range; None if there is none."""
     trained_epochs: list[int]
-    """Per member; fewer than were asked for where it was stopped."""
+    """Per member the number of epochs; fewer than in its spec if it was stopped early."""
     examples_per_epoch: int
-    """What the sums of `curves.train` run over: whole batches only."""
+    """The number of examples that the sums of `curves.train` run over: whole batches only."""
     histograms: Histograms
-    """Per member its weights around its last pruning step."""
+    """Per member the histograms of its weights around its last pruning step."""
     failed: Errors = field(default_factory=dict)
-    """Members that a step of their own failed for, each with the traceback."""
+    """The members whose own code (e.g. their saliency) failed, each with the traceback."""
 
     def error(self, member: int) -> str | None:
-        """Why there is no network of this member to go on with; None where there is one."""
+        """The reason why this member has no usable network; None if it has one."""
         if member in self.failed:
             return self.failed[member]
         epoch = self.diverged_epoch[member]
@@ -82,8 +84,8 @@ def fit(
 ) -> Fitted:
     """Train the members together; `sizes` are layer sizes from input to output, e.g. (784, 100, 10).
 
-    `begin` is the state to go on from, `after_epoch` is shown the state after every epoch and must not change it.
-    `objective` is the loss, of whatever answers `train` has.
+    `begin` is the state to continue from. `after_epoch` gets the state after every epoch, and must not change it.
+    `objective` is the loss; it compares logits with the labels or targets of `train`.
     """
     shared = members[0].training
     state = begin or start(family, sizes, members, train.pixels_NP.device)
@@ -97,8 +99,8 @@ def fit(
         _train_epoch(family, state, course, prune, steps_per_epoch, objective)
         if halving and state.epoch in rungs:
             accuracy_M = state.curves.validation[-1].accuracy_M
-            lost = {m for m in state.members if state.diverged_epoch[m] or m in state.failed}
-            accuracies = [math.nan if m in lost else float(accuracy_M[m]) for m in state.members]
+            unusable = {m for m in state.members if state.diverged_epoch[m] or m in state.failed}
+            accuracies = [math.nan if m in unusable else float(accuracy_M[m]) for m in state.members]
             staying = survivors([brackets[m] for m in state.members], accuracies, halving.keep)
             keep(state, members, [state.members[place] for place in staying])
             course = _Course(members, state.members, train, validation)
@@ -113,7 +115,7 @@ def fit(
 
 
 class _Course:
-    """What the members in the stack are trained with: all that follows from their specs and does not change."""
+    """What the members in the stack are trained with: it follows from their specs and does not change."""
 
     def __init__(self, specs: Sequence[TrialSpec], members: Sequence[int], train: Examples, validation: Examples):
         stack = [specs[member] for member in members]
@@ -163,7 +165,7 @@ def _train_epoch(
 
 
 class _Running:
-    """Sums of an epoch's losses and hits, kept on the device so that no step waits for the CPU."""
+    """The sums of losses and right answers in an epoch, on the device, so that no step waits for the CPU."""
 
     def __init__(self, objective: Objective, members: int, device: torch.device):
         self.objective = objective
@@ -173,7 +175,7 @@ class _Running:
     def gradients(
         self, family: Family, parameters: Parameters, inputs: Tensor, answers: Tensor, dropout: Dropout | None
     ) -> Parameters:
-        """Gradients of every member's mean loss per example, regularization not included."""
+        """The gradients of every member's mean loss per example, without penalties."""
         leaves = [parameter.requires_grad_() for parameter in parameters]
         logits_MBC = family.forward(leaves, inputs, dropout)
         batch = self.objective(logits_MBC, answers)
@@ -190,14 +192,14 @@ class _Running:
 
 
 def _rates(schedules: Sequence[Callable[[float], float]], base_rate_M: Tensor, steps: range, num_steps: int) -> Tensor:
-    """Learning rates of all members in these steps; an epoch at once, because a GPU waits for every small copy."""
+    """The learning rates of all members in these steps: a whole epoch, because a GPU waits for every small copy."""
     factors = {schedule: [schedule(step / num_steps) for step in steps] for schedule in set(schedules)}
     factors_SM = torch.tensor([factors[schedule] for schedule in schedules]).T
     return base_rate_M * factors_SM.to(base_rate_M.device)
 
 
 def _codable(parameters: Parameters) -> Tensor:
-    """Per member, whether all its weights fit into float16: the last step may throw them out after a finite loss."""
+    """Per member, whether all parameters fit into float16; the last step may move them out after a finite loss."""
     limit = torch.finfo(torch.float16).max
     return torch.stack([(parameter.abs() <= limit).flatten(1).all(1) for parameter in parameters]).all(0).cpu()
 

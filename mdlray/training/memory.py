@@ -4,7 +4,7 @@ A pack is planned for a whole sweep, GPUs differ. What a piece of m members need
 
     need(m) = fixed + m · per_member
 
-through the measured peaks of two small pieces, which go the whole way for one epoch on few pictures; what all pictures
+through the measured peaks of two small pieces, which go the whole way for one epoch on few images; what all images
 and their labels take is added. m is the largest number whose need lies within `SAFETY` of what is free, and of the
 process's share of the GPU. If that was too hopeful the piece is halved, and so are those after it. Members compete in
 halving within a piece only.
@@ -61,7 +61,7 @@ def need_from_peaks(few: int, few_bytes: int, more: int, more_bytes: int) -> Nee
 def measure_need(networks: Sequence[TrialSpec], images: Images, peak: Peak, *, with_students: bool = False) -> Need:
     """What pieces of these networks need, from short runs of a few that are spread over them.
 
-    Students are smaller and are not run; the pictures and the targets that they are fitted to are added.
+    Students are smaller and are not run; the images and the targets that they are fitted to are added.
     """
     num_few = max(CHUNK, networks[0].training.batch_size)
     few = _first_of_each_split(images, num_few)

@@ -1,12 +1,12 @@
-"""What training minimizes: a batch's logits and what they should be -> the loss, and what the curves show of it.
+"""What training minimizes: logits of a batch and its labels (or targets) -> the loss, and the numbers of the curves.
 
     labels:       loss = -ln p(label)                                                                  in nats
     soft labels:  loss = T² · cross-entropy of softmax(t / T) and softmax(z / T)                 (Hinton et al. 2015)
     logits:       loss = 1/2 · sum over classes of (t - z)²
 
-with the logits z of the network and t of its teacher. T² keeps the gradient's size for any temperature. Curves of a
-student show, whatever the objective, the divergence KL(softmax(t) || softmax(z)) in nats, and how often both networks
-have the same largest logit.
+where z are the logits of the network, t those of its teacher, and T is the temperature. The factor T² keeps the size of
+the gradient at any temperature. The curves of a student show the divergence KL(softmax(t) || softmax(z)) in nats and
+how often both networks have the same largest logit, whatever its objective is.
 
 Axes: M members, B examples of a batch, C classes.
 """
@@ -26,11 +26,11 @@ class BatchLoss:
     """Per member and example, (M, B) each."""
 
     loss_MB: Tensor
-    """What is minimized; the only one with a gradient."""
+    """The loss that is minimized; only this tensor has a gradient."""
     nats_MB: Tensor
-    """What the curves show."""
+    """The nats in the curves: the codelength of the label, or a student's divergence from its teacher."""
     right_MB: Tensor
-    """Whether the largest logit is where it should be."""
+    """Whether the largest logit is that of the label, or of the teacher's largest logit."""
 
 
 Objective = Callable[[Tensor, Tensor], BatchLoss]
@@ -45,7 +45,7 @@ def label_objective(logits_MBC: Tensor, labels_MB: Tensor) -> BatchLoss:
 
 
 def student_objective(student: StudentSpec) -> Objective:
-    """How far a student is from its teacher, as this strategy measures it."""
+    """The distance of a student from its teacher, as `student.targets` measures it."""
     temperature = student.temperature
 
     def soft_labels(logits_MBC: Tensor, targets_MBC: Tensor) -> Tensor:

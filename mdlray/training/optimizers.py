@@ -3,8 +3,8 @@
     sgd:  v <- momentum v + g;  w <- w - rate v                                         (Polyak 1964, as in PyTorch)
     adam: m <- β1 m + (1-β1) g;  s <- β2 s + (1-β2) g²;  w <- w - rate m̂ / (sqrt(ŝ) + 1e-8)     (Kingma & Ba 2015)
 
-with β1 the member's momentum and β2 = 0.999. `OPTIMIZERS` maps a name to a `Step`: what it remembers lies open in
-`moments` and `num_steps`, so that members can leave the stack and training can go on from a checkpoint.
+where β1 is the member's momentum and β2 = 0.999. `OPTIMIZERS` maps a name to a `Step`. Its whole memory is in `moments`
+and `num_steps`, so that members can be dropped from the stack, and training can continue from a checkpoint.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ ADAM_EPSILON = 1e-8
 
 
 class Step(Protocol):
-    """One optimizer's step, and all that it remembers between steps."""
+    """The step of an optimizer, and everything that it remembers between steps."""
 
     moments: list[Parameters]
     """Tensors of the parameters' shapes, the member as leading axis."""
@@ -67,7 +67,7 @@ class Adam:
 
 
 OPTIMIZERS: dict[str, Callable[[Parameters, Tensor], Step]] = {"sgd": Sgd, "adam": Adam}
-"""Name to (parameters, momentum_M) -> the step of a run that begins."""
+"""A name to a function (parameters, momentum_M) -> the step before its first use."""
 
 
 def _per_member(value_M: Tensor, like: Tensor) -> Tensor:

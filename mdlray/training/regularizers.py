@@ -3,8 +3,8 @@
     l1: strength · sum |w|        gradient sign(w), zero at zero
     l2: strength / 2 · sum w²     gradient w            (coupled: the gradient passes through the optimizer)
 
-Strengths are per member; a member without the penalty has strength zero in the same product, so that its rounding does
-not depend on its neighbors.
+Each member has its own strength. A member without the penalty has strength zero in the same product, so that rounding
+does not depend on its neighbors.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ REGULARIZERS: dict[str, Callable[[Tensor], Tensor] | None] = {"none": None, "l1"
 
 
 def member_strengths(names: Sequence[str], strengths: Sequence[float], device: torch.device) -> dict[str, Tensor]:
-    """Penalty name to its strength for every member (M,), only for penalties that some member has."""
+    """The name of a penalty -> its strength for every member (M,), for the penalties that at least one member has."""
     return {
         penalty: torch.tensor([s if n == penalty else 0.0 for n, s in zip(names, strengths, strict=True)]).to(device)
         for penalty in REGULARIZERS

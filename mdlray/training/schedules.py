@@ -1,7 +1,8 @@
-"""Learning rates over a training run: `LEARNING_RATE_SCHEDULES` maps a name to progress in [0, 1) -> factor in (0, 1].
+"""Learning rates over a run: `LEARNING_RATE_SCHEDULES` maps a name to a function from progress in [0, 1) to a factor.
 
-`cosine` is Loshchilov and Hutter (2017, eq. 5) without restarts, falling to 1/100 so that late pruning steps can still
-be repaired; `step` divides by ten after half and after three quarters of the run.
+`constant` is always 1. `cosine` is that of Loshchilov and Hutter (2017, eq. 5) without restarts; it falls from 1 to
+1/100 and not to 0, so that training can still repair late pruning steps. `step` divides the rate by ten after one half
+and after three quarters of the run.
 """
 
 import math

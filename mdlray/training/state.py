@@ -1,10 +1,10 @@
-"""All that training changes, as one value: what a step reads and writes, who is still in the stack, what was seen.
+"""The state of training as one value: everything that training changes.
 
-    start -> (an epoch of steps, `keep` where members leave)* -> `all_parameters`
-    `to_plain` and `from_plain`: the same as lists, numbers and tensors on the CPU, for a checkpoint
+    start -> (an epoch of steps, `keep` if members are stopped early)* -> `all_parameters`
+    `to_plain` and `from_plain`: the same value as lists, numbers and tensors on the CPU, for a checkpoint
 
-Everything else that a step needs (rates, penalties, orders, labels) follows from the members' specs. Positions count
-in the whole pack, whoever has left.
+Everything else that a step needs (rates, penalties, orders, labels) follows from the specs of the members. Members are
+numbered from 0 as training began with them; a number stays the same when other members leave the stack.
 
 Axes: M members in the stack.
 """
@@ -33,29 +33,29 @@ Masks = Parameters
 
 @dataclass
 class State:
-    """Where the training of a pack is, between two epochs."""
+    """The state of training between two epochs."""
 
     members: list[int]
-    """Positions of those that are in the stack; the tensors' leading axis follows it."""
+    """The numbers of the members in the stack, in the order of the leading axis of the tensors."""
     parameters: Parameters
     step: Step
     dropout: Dropout | None
     masks: Masks | None
-    """None until somebody prunes."""
+    """None until a member is pruned."""
     epoch: int
     """Epochs done."""
     left: list[tuple[list[int], Parameters]]
-    """Who left the stack together, with their parameters as they then were, on the CPU."""
+    """The members that were stopped early: per rung, their numbers and their parameters at that time, on the CPU."""
     curves: Curves
     diverged_epoch: list[int | None]
-    """Per member of the pack the first epoch (from 1) whose loss or weights are out of range."""
+    """Per member the first epoch (from 1) whose loss is not finite; None if there is none."""
     trained_epochs: list[int]
-    """Per member of the pack how many epochs it was trained, or will be if it stays."""
+    """Per member the number of epochs for which it was trained, or will be trained if it stays in the stack."""
     failed: Errors
-    """Members of the pack that a step of their own failed for, e.g. their saliency: they stay in the stack untouched,
-    so that the others' results are the same, and become failed rows."""
+    """The members whose own code (e.g. their saliency) failed. They stay in the stack, so that the results of the
+    others are the same, and become failed rows."""
     histograms: Histograms
-    """Per member of the pack its weights around its last pruning step; empty until then."""
+    """Per member the histograms of its weights around its last pruning step; empty until then."""
 
 
 def start(
@@ -65,7 +65,7 @@ def start(
     device: torch.device,
     parameters: Parameters | None = None,
 ) -> State:
-    """Before the first step: the given weights, or random ones from each member's own generator."""
+    """The state before the first step, with these parameters, or random ones from each member's own generator."""
     if parameters is None:
         generators = [_initial_generator(spec) for spec in specs]
         shapes, fans = family.shapes(sizes), family.fans and family.fans(sizes)
@@ -88,29 +88,31 @@ def start(
 
 
 def keep(state: State, specs: Sequence[TrialSpec], staying: Sequence[int]) -> None:
-    """Let all but these members of the pack leave the stack; what the others compute stays the same."""
-    at = [place for place, member in enumerate(state.members) if member in staying]
-    gone = [place for place, member in enumerate(state.members) if member not in staying]
-    if not gone:
+    """Drop all members but `staying` from the stack; the results of those that stay are unchanged."""
+    kept_places = [place for place, member in enumerate(state.members) if member in staying]
+    dropped_places = [place for place, member in enumerate(state.members) if member not in staying]
+    if not dropped_places:
         return
-    leaving = [state.members[place] for place in gone]
-    state.left.append((leaving, [parameter[gone].cpu() for parameter in state.parameters]))
+    leaving = [state.members[place] for place in dropped_places]
+    state.left.append((leaving, [parameter[dropped_places].cpu() for parameter in state.parameters]))
     for member in leaving:
         state.trained_epochs[member] = state.epoch
-    state.members = [state.members[place] for place in at]
-    state.parameters = [parameter[at] for parameter in state.parameters]
+    state.members = [state.members[place] for place in kept_places]
+    state.parameters = [parameter[kept_places] for parameter in state.parameters]
     step = _step([specs[member] for member in state.members], state.parameters)
-    step.moments = [[moment[at] for moment in moments] for moments in state.step.moments]
+    step.moments = [[moment[kept_places] for moment in moments] for moments in state.step.moments]
     step.num_steps = state.step.num_steps
     state.step = step
-    state.masks = state.masks and [mask[at] for mask in state.masks]
+    state.masks = state.masks and [mask[kept_places] for mask in state.masks]
     if state.dropout:
-        rates = [state.dropout.rates[place] for place in at]
-        state.dropout = Dropout(rates, [state.dropout.generators[place] for place in at]) if any(rates) else None
+        rates = [state.dropout.rates[place] for place in kept_places]
+        state.dropout = (
+            Dropout(rates, [state.dropout.generators[place] for place in kept_places]) if any(rates) else None
+        )
 
 
 def all_parameters(state: State) -> Parameters:
-    """Parameters of the whole pack in its order, those of members that left as they were then."""
+    """The parameters of all members in order; those of a member that was stopped early are as they were then."""
     if not state.left:
         return state.parameters
     members = torch.tensor(state.members + [member for leaving, _ in state.left for member in leaving])
@@ -121,7 +123,7 @@ def all_parameters(state: State) -> Parameters:
 
 
 def to_plain(state: State) -> dict[str, Any]:
-    """The state as lists, numbers and tensors on the CPU."""
+    """The state as lists, dicts, numbers and tensors on the CPU."""
     curves = state.curves
     return {
         "members": state.members,
@@ -138,7 +140,7 @@ def to_plain(state: State) -> dict[str, Any]:
         "diverged_epoch": state.diverged_epoch,
         "trained_epochs": state.trained_epochs,
         "failed": dict(state.failed),
-        "histograms": [[astuple(one) for one in member] for member in state.histograms],
+        "histograms": [[astuple(histogram) for histogram in member] for member in state.histograms],
     }
 
 
@@ -166,12 +168,12 @@ def from_plain(plain: dict[str, Any], specs: Sequence[TrialSpec], device: torch.
         diverged_epoch=plain["diverged_epoch"],
         trained_epochs=plain["trained_epochs"],
         failed=plain["failed"],
-        histograms=[[Histogram(*one) for one in member] for member in plain["histograms"]],
+        histograms=[[Histogram(*columns) for columns in member] for member in plain["histograms"]],
     )
 
 
 def _initial_generator(spec: TrialSpec) -> torch.Generator:
-    """Each round of students has its own, so that no student begins with the numbers that its teacher began with."""
+    """Each round of students has its own generator, so that a student does not begin with its teacher's numbers."""
     seed, student = spec.seeds.initialization, spec.student
     if student.round:
         return member_generator("student initialization", student.round, seed)
