@@ -1,11 +1,12 @@
-"""What every family of networks must do, ours and others', as one function for a test of one line.
+"""A conformance suite for families of networks, ours and others': a test of a family is one line.
 
     def test_my_family() -> None:
         check_family(MY_FAMILY, ModelSpec(family="my_family", hidden_units=(8,)))
 
-`check_family` raises AssertionError with what was wanted and what came. It looks at the tensors (names, shapes, roles),
-at the forward pass (shapes, members that do not touch each other, gradients, dropout), at the curvature, and then takes
-one small pack the whole way: trained on 5,000 digits, pruned, quantized, codebooks trained, encoded and decoded.
+`check_family` raises an AssertionError that says what was expected and what the family gave. It checks the tensors
+(names, shapes, roles), the forward pass (shapes, members that do not depend on each other, gradients, dropout), and the
+curvature. Then it runs one small pack from data to files: trained on 5,000 digits, pruned, quantized, codebooks
+trained, encoded and decoded.
 """
 
 import math
@@ -40,11 +41,11 @@ SHORT = {
 def check_family(
     family: Family, model: ModelSpec | None = None, *, pixels: int = 784, classes: int = 10, whole_way: bool = True
 ) -> None:
-    """AssertionError unless the family keeps all promises of `mdlray.models.Family` for this network.
+    """AssertionError unless the family does everything that `mdlray.models.Family` says, for this network.
 
-    `model` is a small network of the family, `ModelSpec(family=family.name)` if it is left out; it is checked for
-    pictures of so many `pixels` and so many `classes`. `whole_way=False` leaves out the pack (some seconds, on
-    digits of 28 x 28 pixels).
+    `model` is a small network of the family, by default `ModelSpec(family=family.name)`. It is checked for images of
+    `pixels` pixels and for `classes` classes. `whole_way=False` leaves out the pack, which takes some seconds and has
+    digits of 28 x 28 pixels.
     """
     model = model or ModelSpec(family=family.name)
     family.check_fields(model)
@@ -78,7 +79,7 @@ def check_tensors(family: Family, sizes: Sequence[int]) -> None:
 
 
 def check_forward(family: Family, parameters: Parameters, pixels: int, classes: int) -> None:
-    """Logits of the right shape, the same for shared and for own inputs, and of no other member's making."""
+    """Logits have the right shape, are equal for shared inputs and copies of them, and depend on one member only."""
     inputs = _inputs(pixels)
     logits = family.forward(parameters, inputs, None)
     _wanted(tuple(logits.shape), (MEMBERS, EXAMPLES, classes), f"{family.name}: logits (members, examples, classes)")
@@ -94,7 +95,7 @@ def check_forward(family: Family, parameters: Parameters, pixels: int, classes: 
 
 
 def check_gradients(family: Family, parameters: Parameters, pixels: int) -> None:
-    """Every tensor of every member gets a gradient, and none of another member's loss."""
+    """Every tensor gets a gradient from its own member's loss, and no gradient from the loss of another member."""
     leaves = [parameter.clone().requires_grad_() for parameter in parameters]
     loss = family.forward(leaves, _inputs(pixels), None)[1].logsumexp(-1).sum()
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
@@ -106,7 +107,7 @@ def check_gradients(family: Family, parameters: Parameters, pixels: int) -> None
 
 
 def check_dropout(family: Family, parameters: Parameters, pixels: int) -> None:
-    """With dropout of rate zero logits are those without, and a member draws from its own generator alone."""
+    """Dropout of rate zero changes no logits, and a member draws from its own generator only."""
     inputs = _inputs(pixels)
 
     def dropped(rates: Sequence[float], members: slice) -> Tensor:
@@ -121,7 +122,7 @@ def check_dropout(family: Family, parameters: Parameters, pixels: int) -> None:
 
 
 def check_curvature(family: Family, parameters: Parameters, pixels: int) -> None:
-    """Of each weight tensor a diagonal of its shape, nowhere negative, and that of the mean over the batch."""
+    """Each weight tensor has a curvature of its shape that is not negative and is a mean over the batch."""
     inputs = _inputs(pixels)
     curvature = family.curvature(parameters, inputs)
     wanted = [tuple(weight.shape) for weight in family.weights(parameters)]
@@ -137,7 +138,7 @@ def check_curvature(family: Family, parameters: Parameters, pixels: int) -> None
 
 
 def check_whole_way(family: Family, model: ModelSpec) -> None:
-    """A pack of two networks goes from digits to files, and each file decodes to the network that was measured."""
+    """A pack of three networks goes from digits to files, and each file decodes to the network that was measured."""
     added = family.name not in MODELS
     MODELS.setdefault(family.name, family)
     try:
@@ -165,7 +166,7 @@ def check_whole_way(family: Family, model: ModelSpec) -> None:
 
 
 def _some_parameters(family: Family, sizes: Sequence[int]) -> Parameters:
-    """Initial weights of a stack, moved a little, so that biases are not zero."""
+    """The initial parameters of a stack plus a little noise, so that biases are not zero."""
     shapes = family.shapes(tuple(sizes))
     generators = [torch.Generator().manual_seed(seed) for seed in range(MEMBERS)]
     fans = family.fans(tuple(sizes)) if family.fans else None

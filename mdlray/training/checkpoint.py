@@ -1,11 +1,11 @@
-"""How far a pack is, as bytes: written now and then while it is trained, and read where it goes on.
+"""The progress of a pack as bytes: written now and then while it is trained, and read when it is resumed.
 
     bytes = torch.save({"format": FORMAT, "about": ..., "content": ...})
 
-`about` names the pack and everything else that must be equal for the rest to be the same training. `content` has plain
-values only (`torch.load(weights_only=True)` unpickles nothing else); everybody else has typed ones, and this module
-turns one into the other. The bytes are a zip archive, whose checksums tell a damaged one. Tensors lie on the CPU, so
-that a pack goes on on whatever device there is.
+`about` names the pack and everything else that must be equal for the rest of the training to be the same. `content` has
+plain values only, because `torch.load(weights_only=True)` unpickles nothing else. The rest of the package has typed
+values, and this module converts between the two. The bytes are a zip archive, whose checksums show damage. Tensors are
+on the CPU, so that a pack can be resumed on any device.
 """
 
 import io
@@ -25,7 +25,7 @@ from mdlray.training.state import State
 from mdlray.training.students import Teachers
 
 FORMAT = "mdlray pack 4"
-"""The number grows with what a state has: an older one lacks rows, so it is refused."""
+"""The number grows whenever the content changes. A checkpoint of an older format lacks rows, so it is refused."""
 _log = logging.getLogger(__name__)
 
 About = dict[str, Any]
@@ -56,7 +56,7 @@ def from_bytes(blob: bytes, about: About) -> dict[str, Any]:
 
 
 def _sound_copy(blob: bytes) -> io.BytesIO:
-    """The archive written anew, every entry checked against its checksum, which torch does not look at."""
+    """A copy of the archive, with every entry checked against its checksum; torch does not check them."""
     copy = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(blob)) as archive, zipfile.ZipFile(copy, "w") as sound:
         for name in archive.namelist():
@@ -67,22 +67,22 @@ def _sound_copy(blob: bytes) -> io.BytesIO:
 
 @dataclass
 class Progress:
-    """How far a piece is that is trained in stages: networks, then their students."""
+    """The progress of a piece, which is trained in stages: networks, then their students."""
 
     results: list[PackResult] = field(default_factory=list)
-    """Of the stages that are done."""
+    """The results of the stages that are done."""
     teachers: dict[int, Teachers] = field(default_factory=dict)
     """Networks that later stages need, by the number of their stage."""
     state: dict[str, Any] | None = None
-    """Inside the stage that comes next, as plain values: where its tensors go is known there."""
+    """The state inside the next stage, as plain values: the device of its tensors is known there."""
 
     def begin(self, specs: Sequence[TrialSpec], device: torch.device) -> State | None:
-        """The state to go on from, if there is one; it is handed out once, to the stage it belongs to."""
+        """The state to continue from, if there is one. It is returned only once, to the stage that it belongs to."""
         plain, self.state = self.state, None
         return training_state.from_plain(plain, specs, device) if plain else None
 
     def stage_done(self, result: PackResult, teachers: Teachers | None, needed: set[int]) -> None:
-        """Keep a stage's result, its networks where there are any, and of earlier networks those of `needed` stages."""
+        """Keep the result and the networks of a stage; of earlier stages, keep the networks of `needed` ones only."""
         if teachers:
             self.teachers[len(self.results)] = teachers
         self.results.append(result)
@@ -90,16 +90,16 @@ class Progress:
 
 
 class Checkpoints:
-    """What is done of a pack that is trained piece by piece, read from a checkpoint and written into the next."""
+    """The progress of a pack that is trained piece by piece: read from one checkpoint, and written into the next."""
 
     def __init__(self, about: About, blob: bytes | None, save: Save | None, seconds: float):
-        """Go on from `blob`; one that does not fit is refused with a warning, and the pack starts from its beginning.
+        """Continue from `blob`. If it does not fit, it is refused with a warning: the pack starts from its beginning.
 
-        `save` is called at the ends of epochs that lie at least `seconds` apart; what it raises fails the pack.
+        `save` is called at ends of epochs that are at least `seconds` apart; an error that it raises fails the pack.
         """
         content: dict[str, Any] = {}
         self.notes: list[str] = []
-        """Says that a checkpoint was refused."""
+        """A note if a checkpoint was refused, and why."""
         if blob is not None:
             try:
                 content = from_bytes(blob, about)
@@ -109,11 +109,11 @@ class Checkpoints:
         self.about, self.save, self.seconds = about, save, seconds
         self.last = time.monotonic()
         self.finished: list[PackResult] = [from_plain(plain) for plain in content.get("finished", [])]
-        """Results of the pieces that are done."""
+        """The results of the pieces that are done."""
         self.done: list[str] = content.get("done", [])
-        """Training keys of their networks."""
+        """The training keys of the networks of these pieces."""
         self.piece: list[str] = content.get("piece", [])
-        """Training keys of the piece that was begun."""
+        """The training keys of the piece that was begun."""
         self.begun = Progress(
             [from_plain(plain) for plain in content.get("stages", [])],
             {number: Teachers(**plain) for number, plain in content.get("teachers", {}).items()},
@@ -121,14 +121,14 @@ class Checkpoints:
         )
 
     def progress(self, piece: Sequence[TrialSpec]) -> Progress:
-        """How far the piece of exactly these networks was, handed out once; otherwise its beginning."""
+        """The progress of the piece of exactly these networks, returned only once; otherwise an empty one."""
         if [spec.training_key for spec in piece] != self.piece:
             return Progress()
         begun, self.begun = self.begun, Progress()
         return begun
 
     def after_epoch(self, piece: Sequence[TrialSpec], progress: Progress, state: State) -> None:
-        """Save, if it is time."""
+        """Save a checkpoint if the last one is at least `seconds` old."""
         if self.save and time.monotonic() - self.last >= self.seconds:
             content = {
                 "finished": [to_plain(result) for result in self.finished],

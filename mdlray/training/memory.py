@@ -1,13 +1,13 @@
-"""How many members fit into a GPU's memory, measured on the GPU, and a pack in pieces that fit.
+"""How many members fit into the memory of a GPU (measured there), and how a pack is cut into pieces that fit.
 
-A pack is planned for a whole sweep, GPUs differ. What a piece of m members needs at its peak is taken as linear in m:
+Packs are planned for the whole sweep, but GPUs differ. The peak memory of a piece of m members is taken as linear in m:
 
     need(m) = fixed + m · per_member
 
-through the measured peaks of two small pieces, which go the whole way for one epoch on few images; what all images
-and their labels take is added. m is the largest number whose need lies within `SAFETY` of what is free, and of the
-process's share of the GPU. If that was too hopeful the piece is halved, and so are those after it. Members compete in
-halving within a piece only.
+The line goes through the measured peaks of two small pieces, which are trained for one epoch on few images and then
+compressed and measured, too. The memory of all images and labels is added. m is the largest number whose need is at
+most `SAFETY` times the free memory, and `SAFETY` times the process's share of the GPU. If memory runs out all the same,
+the piece is halved, and so are later pieces. In early stopping, members compete within a piece only.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,16 +23,16 @@ from mdlray.training.evaluation import CHUNK
 from mdlray.training.isolation import is_out_of_memory
 
 SAFETY = 0.9
-"""Fraction of the memory that is planned with; the rest is for fragments between tensors and kernels' workspaces."""
+"""The fraction of the memory that is used for planning; fragments and the workspaces of kernels take the rest."""
 PROBED = (2, 6)
-"""Members of the two pieces that are measured."""
+"""The numbers of members of the two pieces that are measured."""
 BYTES_PER_LABEL = 24
-"""Of one member: int64, a copy for a part of the members, and the example's place in an order of the member's own."""
+"""Bytes per label of one member: int64, a copy for a subset of the members, and an entry of the member's own order."""
 TARGET_COPIES = 2
-"""A teacher's logits, float32, while they are put together from chunks."""
+"""Copies of a teacher's logits (float32) in memory while they are concatenated from chunks."""
 
 CONTEXT_BYTES = 600 * 2**20
-"""Of a process, before its first tensor: CUDA's context and the libraries' kernels."""
+"""The memory of a process before its first tensor: CUDA's context and the kernels of the libraries."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,20 +48,20 @@ class Need:
     bytes_per_member: int
 
     def of(self, members: int) -> int:
-        """Peak bytes of a piece of so many members."""
+        """The peak bytes of a piece of so many members."""
         return self.fixed_bytes + members * self.bytes_per_member
 
 
 def need_from_peaks(few: int, few_bytes: int, more: int, more_bytes: int) -> Need:
-    """The line through the peaks of `few` and of `more` members; one that falls is taken as level."""
+    """The line through the peaks of `few` and of `more` members; a falling line is taken as a level one."""
     per_member = max(0, ceil_div(more_bytes - few_bytes, more - few))
     return Need(max(0, few_bytes - few * per_member), per_member)
 
 
 def measure_need(networks: Sequence[TrialSpec], images: Images, peak: Peak, *, with_students: bool = False) -> Need:
-    """What pieces of these networks need, from short runs of a few that are spread over them.
+    """The need of pieces of these networks, from short runs of a few networks that are spread over the list.
 
-    Students are smaller and are not run; the images and the targets that they are fitted to are added.
+    Students are smaller than their ancestors, so they are not run; the memory of their images and targets is added.
     """
     num_few = max(CHUNK, networks[0].training.batch_size)
     few = _first_of_each_split(images, num_few)
@@ -78,15 +78,15 @@ def measure_need(networks: Sequence[TrialSpec], images: Images, peak: Peak, *, w
 def members_that_fit(need: Need, free_bytes: int, total_bytes: int, share: float) -> int:
     """How many members a piece may have, at least one.
 
-    `share` is the process's fraction of the GPU. It is taken of the whole memory and not of what is free: packs that
-    already run there have taken theirs.
+    `share` is the process's fraction of the whole memory, not of the free memory: other packs that run on the GPU
+    already use their shares.
     """
     budget = SAFETY * min(free_bytes, share * total_bytes) - need.fixed_bytes
     return max(1, int(budget // max(1, need.bytes_per_member)))
 
 
 def packs_that_fit(pack_bytes: int, free_bytes: int) -> int:
-    """How many packs fit at once, each in a process of its own; at least one, which is cut into pieces if it must."""
+    """How many packs fit at once, each in its own process; at least one, which is cut into pieces if necessary."""
     return max(1, int(SAFETY * free_bytes // (pack_bytes + CONTEXT_BYTES)))
 
 
@@ -99,10 +99,10 @@ def most_on_gpu(
     *,
     with_students: bool = False,
 ) -> int:
-    """How many of these networks a piece may have on this CUDA device, measured there."""
+    """The largest number of these networks in a piece on this CUDA device, measured there."""
     try:
         need = measure_need(networks, images, peak, with_students=with_students)
-    except torch.OutOfMemoryError:  # not even the few that are measured fit
+    except torch.OutOfMemoryError:  # not even the small pieces fit
         return 1
     return members_that_fit(need, *torch.cuda.mem_get_info(device), share)
 
@@ -113,10 +113,10 @@ def in_pieces(
     work: Callable[[Sequence[Item]], Result],
     fail: Callable[[Sequence[Item], str], Result],
 ) -> list[Result]:
-    """Results of `work` on even pieces of at most `limit` items, in order.
+    """The results of `work` on pieces of at most `limit` items and of almost equal size, in order.
 
-    A piece that runs out of GPU memory is halved, and the limit with it; one item that does not fit is given to `fail`
-    together with what torch says.
+    If a piece runs out of GPU memory, the limit becomes half of its size. A single item that does not fit is given to
+    `fail`, together with torch's message.
     """
     results: list[Result] = []
     left = list(items)
@@ -130,7 +130,7 @@ def in_pieces(
             if not is_out_of_memory(error):
                 raise
             reason = str(error)
-        # Outside of the handler, where the error's traceback no longer holds the tensors of the attempt.
+        # This is outside of the handler, because in there the error's traceback would still hold the tensors.
         if reason is not None:
             torch.cuda.empty_cache()
             if len(piece) > 1:
@@ -142,7 +142,7 @@ def in_pieces(
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Bytes that `work` allocates on a CUDA device at its peak, beyond what is allocated already."""
+    """The peak of the bytes that `work` allocates on a CUDA device, in addition to those allocated before."""
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(device)
@@ -162,7 +162,7 @@ def _first_of_each_split(images: Images, count: int) -> Images:
 
 
 def _short(spec: TrialSpec, number: int) -> TrialSpec:
-    """The same tensors in one epoch with one pruning step; the number keeps copies of one network apart."""
+    """The trial with one epoch and one pruning step; `number` becomes its seed, so that copies of a trial differ."""
     changes = {
         "training.num_epochs": 1,
         "compression.num_pruning_steps": 1,

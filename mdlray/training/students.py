@@ -1,5 +1,4 @@
-"""Students: smaller networks fitted to the outputs of larger ones, round after round (Hinton et al. 2015; Ba and
-Caruana 2014).
+"""Students: networks fitted to the outputs of larger ones, in rounds (Hinton et al. 2015; Ba and Caruana 2014).
 
     plan_stages:   the trials of a pack -> stages: round 0, then per strategy rounds 1, 2, ... up to the last one needed
     fit_students:  the networks of one stage, as teachers -> the networks of the next stage, as one stack
