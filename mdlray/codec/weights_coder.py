@@ -204,16 +204,16 @@ def _code_level(
             node = 16 + min(size, 47)
             known = known_size >> place & 1
             forced = ((size << 1 | 1) << place) > most
-        one = 0
+        value = 0
         if not forced:
             cell_node = node * 2 + positive
             move_to_node(cells_level, cell_node, node_before)
             node_before = cell_node
-            one = coded_bit(coder, mixer, node, 0, x_level, 0, cells_level, LEVEL_RATE, LEVEL_RATES, known)
+            value = coded_bit(coder, mixer, node, 0, x_level, 0, cells_level, LEVEL_RATE, LEVEL_RATES, known)
         if size:
-            size = size << 1 | one
+            size = size << 1 | value
             place -= 1
-        elif one:
+        elif value:
             place += 1
         else:
             size = 1
@@ -228,14 +228,14 @@ def _add_to_fields(
     """Add a non-zero weight to the fields of the columns around it, and of the places of this row that follow."""
     for near_y in range(max(y - RADIUS, 0), min(y + RADIUS + 1, height)):
         for near_x in range(max(x - RADIUS, 0), min(x + RADIUS + 1, width)):
-            at = (channel * height + near_y) * width + near_x
-            tally.field[at] += KERNEL[near_y - y + RADIUS, near_x - x + RADIUS]
+            neighbor = (channel * height + near_y) * width + near_x
+            tally.field[neighbor] += KERNEL[near_y - y + RADIUS, near_x - x + RADIUS]
     for near_y in range(y, min(y + ROW_RADIUS + 1, height)):
         for near_x in range(max(x - ROW_RADIUS, 0), min(x + ROW_RADIUS + 1, width)):
-            at = (channel * height + near_y) * width + near_x
+            neighbor = (channel * height + near_y) * width + near_x
             weight = ROW_KERNEL[near_y - y + ROW_RADIUS, near_x - x + ROW_RADIUS]
-            tally.row_field[at] += weight
-            tally.sign_field[at] += weight * towards
+            tally.row_field[neighbor] += weight
+            tally.sign_field[neighbor] += weight * towards
 
 
 @inlined

@@ -140,7 +140,7 @@ class Pruner:
         masks: Masks,
         failed: Errors,
     ) -> None:
-        """Change the masks of who is due, pairs of (place in the stack, sparsity to be reached)."""
+        """Change the masks of the members that are due; `due` has (place in the stack, sparsity to reach) of each."""
         groups: dict[tuple[str, int, str], list[tuple[int, float]]] = defaultdict(list)
         for place, sparsity in due:
             spec = self.members[stack[place]]

@@ -119,10 +119,10 @@ def in_pieces(
     `fail`, together with torch's message.
     """
     results: list[Result] = []
-    left = list(items)
-    while left:
-        num_pieces = ceil_div(len(left), limit)
-        piece = left[: ceil_div(len(left), num_pieces)]
+    remaining = list(items)
+    while remaining:
+        num_pieces = ceil_div(len(remaining), limit)
+        piece = remaining[: ceil_div(len(remaining), num_pieces)]
         reason = None
         try:
             results.append(work(piece))
@@ -137,7 +137,7 @@ def in_pieces(
                 limit = ceil_div(len(piece), 2)
                 continue
             results.append(fail(piece, reason))
-        left = left[len(piece) :]
+        remaining = remaining[len(piece) :]
     return results
 
 
