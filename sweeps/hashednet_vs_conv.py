@@ -1,11 +1,14 @@
 """Is a HashedNet better than a small convolutional network of as many weights?
 
-Figure 1 of Baktash, Natale and Viennot (2019). HashedNet (Chen et al. 2015): 100 hidden units whose virtual weights
-share buckets by a seeded hash, compressed by 0 to 99.8 %. Convolutional networks of shapes along the front that the
-paper describes (`convnet_grid` looks at all shapes). `mdlray.studies.baktash_2019.protocol` says how both are trained.
+This is figure 1 of Baktash, Natale and Viennot (2019). A HashedNet (Chen et al. 2015) has 100 hidden units, and a
+seeded hash assigns each of its virtual weights to a bucket; weights of a bucket share one value. The number of buckets
+is 0.2 % to 100 % of the number of weights. The convolutional networks have shapes along the front that the paper
+describes; the sweep `convnet_grid` covers all shapes. `mdlray.studies.baktash_2019.protocol` says how both kinds are
+trained.
 
-Added to the paper: 30 hidden units, since biases weigh in small files; other hashes, which repetitions share otherwise;
-inflation (Chen et al. 2015, §6), as many buckets behind wider virtual layers; and sizes in bytes.
+This sweep adds four things to the paper: 30 hidden units, since biases take a large part of small files; other hash
+seeds, since all repetitions of a setting share one; inflation (Chen et al. 2015, §6), which is the same number of
+buckets for wider virtual layers; and sizes in bytes.
 """
 
 from mdlray.planning import Sweep, vary, vary_seeds
@@ -20,8 +23,8 @@ SWEEP = Sweep(
     question="Is a HashedNet better than a small convolutional network of as many weights?",
     study="baktash_2019",
     base=BASE,
-    # With --dataset mnist the first 40 trials are the paper's HashedNets, the next 40 the convolutional networks, then
-    # come 30 units (40), other hashes (8) and inflation (30).
+    # With --dataset mnist, the first 40 trials are the paper's HashedNets, and the next 40 the convolutional networks.
+    # Then follow HashedNets with 30 units (40 trials), with other hash seeds (8) and with inflation (30).
     grids=tuple(
         {"dataset": vary("data.dataset", *DATASETS), "setting": settings, "repetition": repetitions}
         for settings, repetitions in (

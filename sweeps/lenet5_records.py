@@ -1,13 +1,15 @@
 """How few bytes does LeNet-5 need at 1 % test error on MNIST?
 
-LeNet-5-Caffe (20-50-500-10, 430,500 weights) is where papers compare compressed sizes: 44 kB at 0.74 % (Han et al.
-2016), 2.84 kB at 1.0 % (Oktay et al. 2020), 1.52 kB at 0.96 % (Havasi et al. 2019, a random code with a shared
-generator). Here a size is a file that decodes, and the error is the decoded network's.
+LeNet-5-Caffe (20-50-500-10, 430,500 weights) is the network on which papers compare compressed sizes. They report 44 kB
+at 0.74 % test error (Han et al. 2016), 2.84 kB at 1.0 % (Oktay et al. 2020) and 1.52 kB at 0.96 % (Havasi et al. 2019,
+whose decoder shares a random generator with the encoder). Here a size is that of a file that decodes, and the error is
+that of the decoded network.
 
-Magnitude pruning over all layers from the first epoch on, so that nearly all of the training is cheap; a long rest of
-it retrains few weights. Pictures are moved by up to one pixel in training, which the papers did not do: without that,
-1,550 weights had 1.3 to 1.8 % test error, at 0.5 % in training (results/LOG.md). Dead units are removed, the others
-sorted, biases have 3 mantissa bits and codebook entries 4. Settings were chosen on validation.
+Magnitude pruning over all layers begins after the first epoch, so that nearly all of the training is cheap, and the
+long rest of it retrains few weights. Images are moved by up to one pixel in training, which the papers did not do:
+without it, networks with 1,550 weights had 1.3 to 1.8 % test error at 0.5 % training error (results/LOG.md). Dead units
+are removed and the other units sorted. Biases have 3 mantissa bits, and codebook entries have 4. These settings were
+chosen by validation accuracy.
 """
 
 from mdlray.planning import Sweep, vary

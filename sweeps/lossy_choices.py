@@ -1,11 +1,12 @@
 """Which choices between training and the file save bytes, and what do they cost?
 
-Networks of 784-100-10 on MNIST, pruned by magnitude to four ratios, are trained once per repetition; then each is
-quantized and encoded in many ways: dead hidden units removed, units sorted, short mantissas of biases and codebooks,
-k-means or a uniform grid, few levels, different numbers of levels per layer, and rate-distortion quantization, which
-moves a weight to a neighboring level or to zero where the saved bits are worth more than the loss.
+Networks 784-100-10 are trained on MNIST, once per repetition and pruning ratio. Each trained network is then quantized
+and encoded in many ways: dead hidden units are removed; units are sorted; biases and codebooks have short mantissas;
+the levels come from k-means or are a uniform grid; there are few levels, or different numbers of levels per layer; and
+rate-distortion quantization moves a weight to a neighboring level, or to zero, if the saved bits are worth more than
+the loss.
 
-Each choice is added to those before it that cost nothing (`FREE`), so that rows differ in one thing at a time.
+The choices from `FREE` cost no accuracy. Every later choice is added to them, so that rows differ in one choice only.
 """
 
 from mdlray.planning import Sweep, vary, vary_seeds

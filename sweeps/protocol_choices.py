@@ -1,9 +1,9 @@
-"""How much hangs on what the papers leave open: learning-rate schedule, scope and pace of pruning?
+"""How much do results depend on what the papers leave open: learning-rate schedule, scope and pace of pruning?
 
-Baktash et al. (2019) do not print the learning rate's schedule, nor whether weights of all layers compete (`global`) or
-each layer loses the same fraction (`per_layer`), nor c in their pruning schedule. The protocol's choices (cosine,
-global, c = 96) are each changed alone, at four ratios and with three repetitions, so that a reader sees how far a
-finding rests on them.
+Baktash et al. (2019) leave three choices open: the schedule of the learning rate; whether the weights of all layers
+compete when weights are removed (`global`), or each layer loses the same fraction (`per_layer`); and the exponent c of
+their pruning schedule. Our protocol chooses cosine, global and c = 96. This sweep changes one choice at a time, at four
+ratios with three repetitions each, and so shows how far a result depends on it.
 """
 
 from mdlray.planning import Sweep, vary, vary_seeds

@@ -1,9 +1,10 @@
-"""Does what holds on MNIST hold where digits are rotated, or have noise or photographs behind them?
+"""Do results on MNIST also hold for rotated digits, and for digits in front of noise or photographs?
 
-Figures 2 to 5 of Baktash, Natale and Viennot (2019): 100 hidden units, magnitude pruning with L1 and L2 in training and
-Optimal Brain Damage, beside convolutional networks, on MNIST and its three variants, 5 repetitions. The settings are
-those of `compare_pruning`, so that equal trials have equal ids; here the sparse end comes first, because that is where
-the paper's tables contradict its text (Optimal Brain Damage overtakes magnitude beyond 99.3 % on noisy backgrounds).
+These are figures 2 to 5 of Baktash, Natale and Viennot (2019): networks with 100 hidden units, pruned by magnitude
+(with an L1 or L2 penalty in training) or by Optimal Brain Damage, and convolutional networks, on MNIST and its three
+variants, with 5 repetitions. The settings are those of `compare_pruning`, so equal trials have equal ids. Here the
+highest ratios come first, because there the paper's tables contradict its text: on noisy backgrounds, Optimal Brain
+Damage is better than magnitude pruning from a ratio of 99.3 % on.
 """
 
 from mdlray.planning import Sweep, vary, vary_seeds
@@ -18,7 +19,7 @@ SWEEP = Sweep(
     question="Does what holds on MNIST hold where digits are rotated, or have noise or photographs behind them?",
     study="baktash_2019",
     base=BASE,
-    # With --dataset NAME the first 120 trials are the sparse end of that data set.
+    # With --dataset NAME, the first 120 trials are those with the ratios of SPARSE on that data set.
     grids=tuple(
         {
             "dataset": vary("data.dataset", *DATASETS),

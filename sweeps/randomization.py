@@ -1,14 +1,14 @@
-"""How small can a network be that has learned, and how small one that has memorized?
+"""How small can a network be that has learned, and how small can one be that has memorized?
 
-Magnitude pruning on true labels, on labels of which a quarter to all are drawn anew (Zhang et al. 2017), and on
-pictures whose pixels are shuffled or replaced by noise. The training accuracy of the decoded network against the
-bytes of its file tells the two apart: a network that memorizes needs bytes for every example, one that has learned does
-not (Zhou et al. 2019, figure 1, for ResNet-56 on CIFAR-10).
+Networks are pruned by magnitude after training on true labels, on labels of which 25 % to 100 % are drawn at random
+(Zhang et al. 2017), and on images whose pixels are shuffled or replaced by noise. The training accuracy of the decoded
+network, plotted against the bytes of its file, distinguishes the two cases: a network that memorizes needs bytes for
+every example, and one that has learned does not (Zhou et al. 2019, figure 1, for ResNet-56 on CIFAR-10).
 
-The penalty is weaker than in `compare_pruning` (L2 1e-4 instead of 1e-3), because 1e-3 keeps networks from
-memorizing. One hundred hidden units cannot memorize 45,000 random labels (24 % training accuracy); so the same networks
-are also trained on the 5,000 digits of `mnist5k`, where they can. A convolution of 3,080 weights stands for small
-networks that share weights.
+The L2 penalty is 1e-4 instead of the 1e-3 of `compare_pruning`, because with 1e-3 networks cannot memorize. A network
+with 100 hidden units cannot memorize 45,000 random labels (24 % training accuracy), so the same networks are also
+trained on the 5,000 digits of `mnist5k`, which they can memorize. A convolutional network with 3,080 weights is an
+example of a small network that shares weights.
 """
 
 from mdlray.planning import Sweep, cross, vary, vary_seeds
@@ -23,7 +23,7 @@ CONVNET_RATIOS = (0.0, 0.8, 0.95)
 PRUNED = {"compression.method": "magnitude", "training.regularizer": "l2", "training.regularizer_strength": 1e-4}
 DENSE = {**PRUNED, "model.hidden_units": (100,)}
 CONVNET = {**convnet(8, 5, 1, 4), **PRUNED}
-# Batches and rate of `compare_pruning --quick`, which has the same 3,600 training digits.
+# The batch size and learning rate of `compare_pruning --quick`, which has the same 3,600 training digits.
 MNIST5K = {"data.dataset": "mnist5k", "training.batch_size": 32, "training.learning_rate": 0.05}
 
 ALL_LEVELS = vary("data.label_randomization_fraction", *LEVELS)
@@ -39,7 +39,7 @@ SWEEP = Sweep(
     name="randomization",
     question="How small can a network be that has learned, and how small one that has memorized?",
     base=replace_fields(BASE, {"data.dataset": "mnist"}),
-    # The first 35 trials are one repetition of dense networks on MNIST, the next 70 the other two repetitions.
+    # The first 35 trials are one repetition of dense networks on MNIST, and the next 70 are the other two repetitions.
     grids=(
         {"repetition": vary_seeds(3), "labels": ALL_LEVELS, "setting": pruned(DENSE, RATIOS)},
         {"repetition": vary_seeds(3), "labels": ALL_LEVELS, "setting": pruned({**DENSE, **MNIST5K}, RATIOS)},

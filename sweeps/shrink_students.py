@@ -1,28 +1,33 @@
-"""Did a network learn anything, if a smaller one can take over what it does? True against random labels.
+"""Do ever smaller students keep what a network has learned, and lose what it has only memorized?
 
-A network is trained on MNIST, then a network with 20 % fewer hidden units is fitted to its outputs on random noise, and
-so on: 15 rounds from 784-512-512-10 to 784-18-18-10. A network with true labels and one with random labels begin with
-the same weights and see the pictures in the same order. The expectation is that what was learned survives being
-handed on, and what was merely stored does not.
+A network is trained on MNIST. Then a student with 20 % fewer hidden units is fitted to its outputs on random noise, a
+smaller student to the outputs of the first, and so on: 15 rounds, from 784-512-512-10 to 784-18-18-10. This is done for
+a network trained on true labels and one trained on random labels, which begin with the same weights and see the images
+in the same order. The expectation is that students keep what was learned, and lose what was only memorized.
 
-The first 96 trials are the question as it was asked in a blog (512 x 512 units, batches of 128, 100 epochs, noise, 20 %
-fewer units per round), with 3 repetitions and accuracies on the original data, which it left open. What it does not
-say is our choice: Adam with a rate falling from 0.0005 along a cosine, because the squared error of logits on noise
-is too steep for SGD at rates that fit random labels; soft labels at temperature 1. Then its future directions and other
-ways to hand on, one change at a time: the training pictures in place of noise; initial weights of the largest units;
-logits as targets; temperature 4; fits of 300 epochs.
+The first 96 trials ask the question of a blog post: 512-512 units, batches of 128, 100 epochs, noise as inputs, 20 %
+fewer units per round. They have 3 repetitions and report accuracies on the original data; the post left both open.
+Where the post is silent, the choices are ours. The optimizer is Adam with a learning rate that falls from 0.0005 along
+a cosine, because the squared error of logits on noise is too steep for SGD at learning rates that fit random labels.
+Targets are soft labels at temperature 1.
 
-    trials         question                                                              repetitions
-    1 to 96        the blog's                                                            3
-    97 to 206      all ways but 300 epochs, for 128 x 128 units and 2 rounds: a fifth    5 of 22 trials each
-                   of the effort per round
-    207 to 270     the blog's again                                                      2 more, 5 in all
-    271 to 720     the blog's, in all other ways                                         3
-    721 to 1008    other sizes, Fashion-MNIST                                            3
+The other trials follow the post's "future directions" and further strategies, with one change at a time: training
+images instead of noise as inputs; initial weights from the teacher's largest units; logits as targets; temperature 4;
+fits of 300 epochs.
 
-A shorter run asks for the first of them with `--trials`. Ask for 206 before 270: packs of 512 x 512 units go first.
+    trials         question                                                        repetitions
+    1 to 96        the question of the post                                        3
+    97 to 206      all strategies but 300 epochs, for 128-128 units and 2          5, with 22 trials each
+                   rounds, at a fifth of the effort per round
+    207 to 270     the question of the post, more repetitions                      2 more, 5 in all
+    271 to 720     all other strategies, for 512-512 units and 15 rounds           3
+    721 to 1008    other sizes, Fashion-MNIST                                      3
 
-256 levels and no training of codebooks: a codebook is trained on labels, and a student must not see any.
+For a shorter run, `--trials N` asks for the first N trials. Run `--trials 206` before `--trials 270`, because otherwise
+packs of 512-512 units run before those of 128-128 units.
+
+Files have 256 levels, and codebooks are not trained, because a codebook is trained on labels, which a student must not
+see.
 """
 
 from mdlray.planning import Grid, Sweep, vary, vary_seeds
@@ -34,13 +39,13 @@ ROUND_0 = {"student.round": 0}
 
 
 def chain(num_rounds: int, **strategy: object) -> tuple[dict[str, object], ...]:
-    """Rounds 1, 2, ... of one strategy; round 0 knows none and is added where it is wanted."""
+    """Rounds 1, 2, ..., `num_rounds` of one strategy; round 0, which has no strategy, is added by the caller."""
     fields = {f"student.{name}": value for name, value in strategy.items()}
     return tuple({**fields, "student.round": number} for number in range(1, num_rounds + 1))
 
 
 def grid(rounds: tuple[dict[str, object], ...], repetitions: int = 3, **fields: object) -> Grid:
-    """True and random labels through these rounds; neighbors in the order share a lineage."""
+    """A grid of true and random labels over these rounds; the rounds of one lineage are neighbors in its order."""
     setting = {name.replace("__", "."): value for name, value in fields.items()}
     return {
         "setting": (setting,),
@@ -72,12 +77,12 @@ SWEEP = Sweep(
     grids=(
         grid(BLOG),
         grid((ROUND_0, *chain(2), *CHEAP_WAYS), repetitions=5, model__hidden_units=(128, 128)),
-        grid(BLOG, repetitions=5),  # the first three are trials 1 to 96, and a trial counts once
+        grid(BLOG, repetitions=5),  # repetitions 0 to 2 are trials 1 to 96 again, and a trial counts once
         *(grid(chain(NUM_ROUNDS, **strategy)) for strategy in STRATEGIES),
         *(grid(BLOG, model__hidden_units=units) for units in ((256, 256), (1024, 1024))),
         grid(BLOG, data__dataset="fashion_mnist"),
     ),
-    # A pack is the true and the random labels of one repetition: with two workers, both have work from the start.
+    # A pack has the true and the random labels of one repetition, so that two workers have work from the start.
     networks_per_pack_cpu=2,
     quick=Sweep(
         name="shrink_students",

@@ -1,9 +1,10 @@
-"""How good is a dense network of few units that is trained fairly, at the bytes of a pruned one?
+"""How accurate is a dense network with few hidden units that is trained well, at the bytes of a pruned network?
 
-`compare_pruning` trains its dense networks of few units with SGD at rate 0.01, and a part of them is dead from the
-start: 3 of 10 networks with one or two hidden units stay at 11.1 % (the share of the most frequent digit). Such a
-network is no fair rival of a pruned one. Adam with rate 1e-3 had no dead start among 5 seeds of one unit (30 epochs on
-MNIST), so this sweep trains the same networks with it, with and without the L2 penalty that pruned networks have.
+`compare_pruning` trains its small dense networks by SGD with learning rate 0.01, and some of them are dead from the
+start: 3 of 10 networks with one or two hidden units stay at 11.1 % accuracy, the share of the most frequent digit. Such
+a network is not a fair comparison for a pruned one. With Adam and learning rate 1e-3, none of 5 networks with one
+hidden unit was dead (30 epochs on MNIST). So this sweep trains the same networks with Adam, with and without the L2
+penalty of the pruned networks.
 """
 
 from mdlray.planning import Option, Sweep, cross, vary, vary_seeds
@@ -16,7 +17,7 @@ L2 = {"training.regularizer": "l2", "training.regularizer_strength": 1e-3}
 
 
 def fair(*units: int) -> tuple[Option, ...]:
-    """Unpruned dense networks of so many hidden units, with and without penalty."""
+    """Unpruned dense networks with these numbers of hidden units, each with and without the L2 penalty."""
     return cross(tuple(dense(number) for number in units), ({**ADAM}, {**ADAM, **L2}))
 
 

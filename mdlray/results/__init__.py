@@ -1,6 +1,6 @@
-"""Rows of trials as files and tables: the schema, the store, the Pareto front; `load` is the way in for notebooks.
+"""Rows of trials as files and tables: the schema, the store, the Pareto front. A notebook begins with `load`:
 
-df = load("results/compare_pruning")     # tidy, one row per trial, compacted or not
+df = load("results/compare_pruning")     # one row per trial, also while the sweep is running
 df = load("s3://bucket/compare_pruning")
 """
 
@@ -15,11 +15,10 @@ __all__ = ["Store", "load"]
 
 
 def load(folder: str | Path) -> pd.DataFrame:
-    """The rows of a sweep, one per trial (columns: `mdlray.results.schema.TRIALS`, then derived ones), also while it is
-    running.
+    """The rows of a sweep, one per trial: the columns of `mdlray.results.schema.TRIALS`, then the derived columns.
 
-    Raises FileNotFoundError for a folder without results, ValueError for a damaged file, a newer row version, or
-    a bucket that refuses us, OSError for one that does not answer.
+    The sweep may still be running. Raises FileNotFoundError for a folder without results; ValueError for a damaged
+    file, a newer row version, or a bucket that refuses access; OSError for a bucket that does not answer.
     """
     store = Store(folder)
     if not store.has_results():

@@ -1,17 +1,18 @@
-"""Which trials a sweep asks, as the commands that filled its folder noted it: `asked.parquet`.
+"""The trials that a sweep asks for, as noted by the commands that filled its folder: `asked.parquet`.
 
-    variant (string), trial_id (string)      one line per trial that one variant of the command asks
+    variant (string), trial_id (string)      one line per trial that one variant of the command asks for
 
-A folder outlives the text of its sweep. If an option is taken out of the sweep's file, the rows of that option stay in
-the folder, but the sweep no longer asks them: they are kept, and stand on no front. A command notes what it asks before
-it runs anything. It replaces what the same variant had noted before, and leaves other variants alone. The variant is
-the part of the command line that changes trials, for example `--dataset mnist --seed 5`, because a folder is often
-filled by several such commands. Example: with 4 trials noted for "" and 4 for "--seed 1", 8 trials are asked; after one
-of two ratios is taken out of the file and the first command is given again, 2 + 4 are asked.
+A sweep's file may be edited after its folder was filled. If an option is taken out of the file, the rows of that option
+stay in the folder, but the sweep no longer asks for them: they are kept, and are on no front. Before a command runs
+anything, it notes the trials that it asks for. The note replaces the earlier note of the same variant, and leaves those
+of other variants as they are. The variant is the part of the command line that changes trials, e.g. `--dataset mnist
+--seed 5`, because a folder is often filled by several such commands. Example: 4 trials are noted for the variant "",
+and 4 for "--seed 1", so 8 trials are asked for. Then one of two ratios is taken out of the file, and the first command
+is given again: now 2 + 4 trials are asked for.
 
-Rows that are older than the first note are listed under the variant "older rows" and count as asked, because nobody
-knows any more which command had asked them; a variant that asks such a row takes it over. A folder without a note asks
-all its rows.
+Rows that are older than the first note are listed under the variant "older rows". They count as asked for, because it
+is not known which command asked for them. If a variant asks for such a row, the row moves to this variant. In a folder
+without a note, all rows count as asked for.
 """
 
 from collections.abc import Iterable
@@ -24,22 +25,22 @@ from mdlray.results.store import Store
 
 ASKED_NAME = "asked.parquet"
 OLDER_ROWS = "older rows"
-"""The variant of rows that were there before the first note."""
+"""The variant of rows that were written before the first note."""
 
 ASKED = pa.schema([pa.field("variant", pa.string(), nullable=False), pa.field("trial_id", pa.string(), nullable=False)])
 
 Asked = dict[str, frozenset[str]]
-"""Variant → ids of the trials that it asks."""
+"""Variant → ids of the trials that it asks for."""
 
 
 def variant_of(dataset: str | None, seed: int, digest: str | None) -> str:
-    """The options that change every trial, under which `asked.parquet` notes what is asked; empty without them."""
+    """The variant of a command: its options that change trials; empty without such options."""
     options = {"--dataset": dataset, "--seed": seed or None, "--background-images": digest}
     return " ".join(f"{option} {value}" for option, value in options.items() if value is not None)
 
 
 def read_asked(store: Store) -> Asked | None:
-    """What the folder's commands have asked; None where nothing was noted. Errors are those of `read_parquet`."""
+    """The notes of the folder's commands; None if there is no note. Raises the errors of `read_parquet`."""
     try:
         table = read_parquet(store.storage, ASKED_NAME)
     except FileNotFoundError:
@@ -51,18 +52,18 @@ def read_asked(store: Store) -> Asked | None:
 
 
 def with_variant(store: Store, variant: str, trial_ids: Iterable[str]) -> Asked:
-    """What the folder asks once this variant has noted these trials; this writes nothing."""
+    """The notes as they are once this variant has noted these trials; this function writes nothing."""
     ids = frozenset(trial_ids)
     before = read_asked(store)
     if before is None:
         before = {OLDER_ROWS: frozenset(store.status_by_trial())}
-    # An older row that this variant asks is no longer of unknown origin, and leaves when the variant stops asking it.
+    # If this variant asks for an older row, the origin of the row is known. So the row is left out of the older ones.
     older = before.get(OLDER_ROWS, frozenset()) - ids
     return {name: trials for name, trials in {**before, OLDER_ROWS: older, variant: ids}.items() if trials}
 
 
 def note_asked(store: Store, variant: str, trial_ids: Iterable[str]) -> None:
-    """Note the trials that a variant of the command asks, in place of those that it asked before."""
+    """Note the trials that a variant asks for, in place of those that it asked for before."""
     asked = with_variant(store, variant, trial_ids)
     if asked != read_asked(store):
         lines = sorted((name, trial_id) for name, ids in asked.items() for trial_id in ids)
@@ -71,27 +72,27 @@ def note_asked(store: Store, variant: str, trial_ids: Iterable[str]) -> None:
 
 
 def asked_rows(store: Store, rows: pd.DataFrame) -> pd.DataFrame:
-    """Those rows of the folder whose trials are asked; all of them where nothing was noted."""
+    """The rows whose trials are asked for; all rows if there is no note."""
     asked = read_asked(store)
     if asked is None:
         return rows
     is_asked = rows["trial_id"].isin(all_ids(asked))
-    # A million rows are a gigabyte: they are copied only where some must go.
+    # A million rows are a gigabyte, so they are copied only if some rows must be left out.
     return rows if is_asked.all() else rows[is_asked].reset_index(drop=True)
 
 
 def count_not_asked(store: Store, asked: Asked) -> int:
-    """Number of rows in the folder whose trials are not among those asked."""
+    """Number of rows in the folder whose trials are not asked for."""
     return len(store.status_by_trial().keys() - all_ids(asked))
 
 
 def all_ids(asked: Asked) -> frozenset[str]:
-    """The trials that any variant asks."""
+    """Ids of the trials that at least one variant asks for."""
     return frozenset().union(*asked.values())
 
 
 def asked_notes(store: Store) -> list[str]:
-    """What people should know of rows that nobody asks, and of older rows that count as asked."""
+    """Notes for the user on rows that no command asks for, and on older rows that count as asked for."""
     asked = read_asked(store)
     if asked is None:
         return []
@@ -104,6 +105,6 @@ def asked_notes(store: Store) -> list[str]:
 
 
 def not_asked_note(num_rows: int) -> str:
-    """The sentence for people about rows whose trials nobody asks."""
+    """The note for the user on rows whose trials no command asks for."""
     of_trials = "row in this folder is of a trial" if num_rows == 1 else "rows in this folder are of trials"
     return f"{num_rows:,} {of_trials} that the sweep does not ask (kept, not on the front)."

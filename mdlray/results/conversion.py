@@ -1,4 +1,4 @@
-"""Plain mappings and pandas, from and to Arrow tables of a schema: nothing gets in that is not of its column's type."""
+"""Rows as plain mappings -> Arrow tables with a schema -> pandas. A value that does not fit its column is an error."""
 
 import numbers
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ _FLAGS, _WHOLE, _REAL = (bool, np.bool_), numbers.Integral, numbers.Real
 
 
 def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as an Arrow table of exactly this schema, in the order given.
+    """Rows as an Arrow table with exactly this schema, in the given order.
 
-    Raises ValueError for an unknown or missing column, a null where none may be, and a value of another type (a whole
-    number is welcome in a real column, NumPy scalars are welcome everywhere).
+    Raises ValueError for an unknown or a missing column, for a null in a column that is not nullable, and for a value
+    of another type. A whole number is allowed in a column of type `f64`, and NumPy scalars are allowed in every column.
     """
     names = set(schema.names)
     for number, row in enumerate(rows):
@@ -38,9 +38,9 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The table in pandas; whole numbers and flags that may be null keep their type (`Int64`, `boolean`).
+    """The table in pandas; nullable whole numbers and flags keep their type (`Int64`, `boolean`).
 
-    Columns of fields that a trial did not have when its row was written get what they mean then (`ADDED_FIELDS`).
+    A row that was written before a trial had some field gets the field's neutral value in its column (`ADDED_FIELDS`).
     """
     for name, value in added_columns(from_dict({})).items():
         if name in table.column_names:
@@ -54,7 +54,7 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 
 def _column(rows: Sequence[Mapping[str, Any]], field: pa.Field) -> list[Any]:
     values = [row[field.name] for row in rows]
-    # A pack's curves are 10,000 values, nearly always of exactly the column's type: look at each only if one is not.
+    # The curves of a pack have 10,000 values, nearly always of the column's type: each is looked at only if one is not.
     exact = _EXACT.get(field.type, set()) | ({type(None)} if field.nullable else set())
     if {type(value) for value in values} <= exact:
         return values
@@ -76,7 +76,7 @@ def _settled(row: Mapping[str, Any], number: int, field: pa.Field) -> Any:
         return float(value)
     if pa.types.is_list(kind) and isinstance(value, list | tuple) and all(isinstance(v, _WHOLE) for v in value):
         return [int(v) for v in value]
-    wanted = {name for name, known in TYPES.items() if known == kind}.pop()
+    wanted = {name for name, type_ in TYPES.items() if type_ == kind}.pop()
     wanted += " or null" if field.nullable else ""
     given = f"{value!r} ({type(value).__name__})"
     raise ValueError(f"{_place(row, number)}: column {field.name!r} is {given}, it must be {wanted}.")

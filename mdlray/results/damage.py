@@ -1,13 +1,13 @@
 """Damaged files of a sweep's folder: the command moves them into `damaged/`, says so, and goes on without them.
 
-    trials.parquet, a pack's trials     the command runs its trials anew; the tables beside it move with it
-    another table, e.g. curves          the rows stay, so nothing is run anew; it is said how many trials have no curves
-    manifest.json                       the run that follows begins a new one
-    asked.parquet                       what is asked is noted anew, command by command
+    trials.parquet, a pack's trials     the trials are run again; the other tables of the same part are moved, too
+    another table, e.g. curves          the rows stay, so nothing is run again; a note counts the trials without curves
+    manifest.json                       the next run begins a new manifest
+    asked.parquet                       each command notes again, when it is next given, the trials that it asks for
 
-Nothing is deleted. Only the command calls this, while it is the only writer; a reader, such as `mdlray.load`, reports a
-damaged file and leaves it where it is. To find damage, every table is read whole once at the start of the command. The
-journal of a search is not looked at here: only Optuna can tell whether it is damaged (`mdlray.driver.journal`).
+Nothing is deleted. Only the command calls this module, while it holds the lock. A reader such as `mdlray.load` reports
+a damaged file and does not move it. To find damage, the command reads every table whole once at its start. The journal
+of a search is not checked here, because only Optuna can tell whether it is damaged (`mdlray.driver.journal`).
 """
 
 from collections.abc import Callable
@@ -24,14 +24,14 @@ TRIALS, ENDING = "trials", ".parquet"
 
 
 def move_damaged_aside(store: Store) -> list[str]:
-    """Move every damaged file of the folder aside; returns what to tell about it, a sentence or two per file."""
+    """Move every damaged file of the folder aside; returns notes for the user, a sentence or two per file."""
     storage = store.storage
     names = {name for name in storage.names() if name.removesuffix(ENDING) in TABLES} | {
         f"{FOLDER}/{name}" for name in storage.names(FOLDER) if name.endswith(ENDING)
     }
     damage = _damage_of_tables(storage, sorted(names))
     notes, tables = [], set()
-    # Trials first: the tables beside them move with them, damaged or not.
+    # Files of `trials` come first, because the other tables of their part are moved with them, damaged or not.
     for name in sorted(damage, key=lambda name: (_table_of(name) != TRIALS, name)):
         if _table_of(name) != TRIALS and storage.exists(name):
             notes.append(_move(storage, name, damage[name]))
@@ -53,7 +53,7 @@ def move_damaged_aside(store: Store) -> list[str]:
 
 
 def _damage_of_tables(storage: Storage, names: list[str]) -> dict[str, str]:
-    """File → why it is damaged, for those that are."""
+    """Damaged file → what is wrong with it."""
 
     def damage_of(name: str) -> str:
         try:
@@ -61,7 +61,7 @@ def _damage_of_tables(storage: Storage, names: list[str]) -> dict[str, str]:
         except DamagedFileError as error:
             return error.reason
         except (FileNotFoundError, ValueError):
-            # Not there any more, or refused for another reason: the command says so when it needs the table.
+            # The file has gone, or is refused for another reason: the command says so when it needs the table.
             return ""
         return ""
 
@@ -76,7 +76,7 @@ def _move(storage: Storage, name: str, reason: str) -> str:
 
 
 def _count_missing(store: Store, table: str) -> str:
-    """How many trials have no rows in a table of which a file was moved aside, and how to get them again."""
+    """A note on how many trials lack rows in a table with a damaged file, and how to get these rows again."""
     measured = {trial_id for trial_id, status in store.status_by_trial().items() if status != "failed"}
     missing = len(measured - set(store.read(table)["trial_id"]))
     return (
@@ -91,7 +91,7 @@ def _table_of(name: str) -> str:
 
 
 def _stem_of(name: str) -> str:
-    """What the tables of one pack, or those of the folder, have in common."""
+    """The part of the name that all tables of one pack share: `parts/00000003-abc.`; empty for compacted files."""
     return name.removesuffix(ENDING).removesuffix(_table_of(name))
 
 
@@ -103,4 +103,4 @@ _OTHERS: dict[str, tuple[Callable[[Store], object], str]] = {
         "whose trials are done only takes seconds.",
     ),
 }
-"""File → what raises ValueError where it is damaged, and what follows once it was moved aside."""
+"""File → a function that raises ValueError if it is damaged, and the consequence of moving it aside."""

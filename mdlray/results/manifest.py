@@ -1,10 +1,10 @@
-"""`manifest.json` → a mapping, with an error in words where the file does not hold one.
+"""The bytes of `manifest.json` → a mapping, or an error that says what is wrong with them.
 
-The manifest is for people: no row depends on it. Its values are a mapping like
+The manifest is written for people; no row depends on it. It is a mapping like this, and both entries may be missing:
 
     {"runs": [{"sweep": "toy", "question": "…", "command": "…", …}, …], "data_checksums": {"mnist": ["sha256:…"]}}
 
-and both entries may be missing. `mdlray.driver.manifest` makes it.
+`mdlray.driver.manifest` makes it.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def parse_manifest(content: bytes) -> dict[str, Any]:
-    """The manifest in a file's bytes; ValueError for bytes that are no JSON, or JSON of another shape."""
+    """The manifest in these bytes; ValueError for bytes that are not JSON, and for JSON of another shape."""
     if not content.strip():
         return {}
     try:
@@ -30,6 +30,6 @@ def parse_manifest(content: bytes) -> dict[str, Any]:
 
 
 def last_run(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What the manifest says of the last run of the command; empty where it has no run."""
+    """The entry of the command's last run; empty if there is no run."""
     runs: list[dict[str, Any]] = manifest.get("runs", [])
     return runs[-1] if runs else {}

@@ -1,6 +1,6 @@
-"""What a pack leaves, as the driver receives it: rows of every table, and files such as the compressed networks.
+"""The result of a pack, as the driver receives it: rows of every table, and files such as the compressed networks.
 
-Without torch, because the driver of a large sweep holds thousands of these and trains nothing itself.
+This module does not import torch, because the driver receives thousands of results and trains nothing itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,47 +15,47 @@ Row = dict[str, Any]
 
 
 class Steps(NamedTuple):
-    """Training steps times networks in the stack."""
+    """Training steps, each counted once per network of the stack."""
 
     done: int = 0
     saved: int = 0
-    """Those that early stopping saved; the rows' `trained_epochs` say where."""
+    """Steps that early stopping saved; the column `trained_epochs` says of which trials."""
 
 
 @dataclass(frozen=True, repr=False)
 class PackResult:
-    """Everything a pack leaves."""
+    """Everything that a worker sends back for a pack."""
 
     tables: dict[str, list[Row]] = field(default_factory=dict)
-    """Rows by the name of their table (`mdlray.results.tables.TABLES`); a table without rows may be missing."""
+    """Name of a table (`mdlray.results.tables.TABLES`) -> its rows; a table without rows may be missing."""
     files: dict[str, bytes] = field(default_factory=dict)
-    """Content by name below the sweep's folder, e.g. `models/<trial_id>.mdl`; a file is named after its trial."""
+    """Path below the sweep's folder, e.g. `models/<trial_id>.mdl`, -> content; each file is named after its trial."""
     checksums: dict[str, str] = field(default_factory=dict)
-    """Data set to checksum of what the members saw, for the manifest."""
+    """Data set -> checksum of the images that the pack was trained on, for the manifest."""
     steps: Steps = Steps()
     notes: list[str] = field(default_factory=list)
-    """What whoever started the sweep should be told, e.g. that a checkpoint was refused."""
+    """Notes for the user who started the sweep, e.g. that a checkpoint could not be used."""
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Table to column to type (as in `mdlray.results.schema.TYPES`), of columns and tables that mdlray does not have:
-    what somebody's own measurement adds."""
+    """Table -> column -> type (as in `mdlray.results.schema.TYPES`), of the columns and tables that mdlray itself does
+    not have: those that a user's measurements add."""
 
     def __repr__(self) -> str:
-        # Ray Tune puts every report into messages that nobody reads; with all rows and networks that took 4 ms each.
+        # Ray Tune formats every report into messages that nobody reads. With all rows, each would take 4 ms.
         return f"PackResult({len(self.rows)} rows)"
 
     @property
     def rows(self) -> list[Row]:
-        """Those of `trials`: one per member."""
+        """The rows of the table `trials`, one per trial of the pack."""
         return self.tables.get("trials", [])
 
     def release(self) -> None:
-        """Forget everything, once it is stored: Ray Tune keeps every report it has seen until the end."""
+        """Drop the rows and files after they were stored, because Ray Tune keeps every report until the run ends."""
         self.tables.clear()
         self.files.clear()
 
 
 def join(results: Sequence[PackResult]) -> PackResult:
-    """The results of a pack's pieces as one."""
+    """The results of the pieces of a pack as one result."""
     return PackResult(
         tables=_concatenated(result.tables for result in results),
         columns=_united(result.columns for result in results),
@@ -82,17 +82,17 @@ def model_file(trial_id: str) -> str:
 
 
 def failed_result(specs: Iterable[TrialSpec], error: str) -> PackResult:
-    """Rows that say why these trials have no result."""
+    """Failed rows of these trials, with the error."""
     return PackResult({"trials": [failed_row(spec, error) for spec in specs]})
 
 
 def failed_pack(pack: Pack, error: str, sweep_version: str | None = None) -> PackResult:
-    """Rows that say why none of the pack's members has a result, where no worker could say it."""
+    """Failed rows of all trials of a pack that no worker could report, e.g. because the worker was killed."""
     return of_pack(failed_result(pack.members, error), pack, sweep_version, device="unknown", seconds=0.0)
 
 
 def of_pack(result: PackResult, pack: Pack, sweep_version: str | None, *, device: str, seconds: float) -> PackResult:
-    """The result with the columns that all rows of a pack share; `seconds` are those of the whole pack."""
+    """The result with the columns that all rows of a pack share; `seconds` is the time of the whole pack."""
     shared = {
         "sweep": pack.sweep,
         "sweep_version": sweep_version,
@@ -101,7 +101,7 @@ def of_pack(result: PackResult, pack: Pack, sweep_version: str | None, *, device
         "device": device,
         "wall_seconds": seconds / len(pack.members),
     }
-    # A row that failed has no value of a column that somebody's own measurement adds.
+    # A failed row has nulls in the columns that a user's measurements add.
     added = dict.fromkeys(result.columns.get("trials", {}))
     return replace(result, tables=result.tables | {"trials": [added | row | shared for row in result.rows]})
 

@@ -1,16 +1,18 @@
-"""Tables that arrive in parts: write one pack's, read all as one table, merge them into one file per table.
+"""Tables that are stored in parts: write the rows of a pack, read all parts as one table, merge the parts.
 
-    parts/<number>-<pack_id>.<table>.parquet     one pack; its trials come last and commit it
-    parts/<number>.<table>.parquet               all packs with smaller numbers, merged now and then
-    <table>.parquet                              everything, after `compact`
+    parts/<number>-<pack_id>.<table>.parquet     the rows of one pack; its file of `trials` is written last
+    parts/<number>.<table>.parquet               a merged part: the rows of all packs with smaller numbers
+    <table>.parquet                              the compacted file: all rows, after `compact`
 
-The tables are those of `TABLES`, and any other that lies in `parts/`: whoever does not know a table merges it all the
-same. A file without rows is left out, and older folders have no weights.
+A pack is committed when its file of `trials` is there; its other files do not count before. The tables are those of
+`TABLES` and all others that lie in `parts/`: a table that this process does not know is merged, too. A table without
+rows has no file.
 
-A trial may have several rows, in several of these files. The one that counts is an ok one if there is, then the latest
-(the compacted file is the oldest, parts follow in their order); what else is read of it lies beside it. So
-every order of deaths, retries, merges and compactions reads the same. Packs that a merged part covers are not looked at
-any more, so they may be removed in any order. One writer at a time, any number of readers; numbers and not times order.
+A trial may have rows in several of these files, e.g. after it failed and was run again. One row counts: a row with
+status `ok` before all others, and among equals the latest. Numbers decide what is later, and not times; the compacted
+file is the oldest. The trial's rows of the other tables are read from the same part. So a reader sees the same rows
+after every order of kills, retries, merges and compactions. Packs that a merged part covers are ignored, so they may be
+deleted in any order. There is one writer at a time and any number of readers.
 """
 
 import re
@@ -28,24 +30,25 @@ from mdlray.storage.storage import Storage
 
 FOLDER = "parts"
 MOST_PACKS = 256
-"""Packs that lie apart; then they become one part, so that listings stay short; a row is written three times in all."""
+"""When so many packs lie in `parts/`, they are merged into one part, so that listings stay short. A row is then written
+three times in all: with its pack, in a merged part, and in the compacted file."""
 
 _COMMIT = ".trials.parquet"
 _COMPACTED = "trials.parquet"
 _KEYS = ["trial_id", "status"]
 Result = TypeVar("Result")
 Best = dict[str, tuple[bool, int, str]]
-"""Trial id -> whether its row is ok, the number of the part whose row counts, and the row's status."""
+"""Trial id -> whether its row has status `ok`, the number of the part with the row that counts, and its status."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The tables of one sweep: the compacted ones in its place, the parts in a folder below."""
+    """The tables of one sweep: compacted files in the sweep's folder, and parts in the folder `parts` below it."""
 
     storage: Storage
 
     def write(self, pack_id: str, tables: Mapping[str, pa.Table]) -> None:
-        """Add one pack's tables by name; an empty one is left out. Merges the packs when many lie there."""
+        """Write the tables of a pack, given by name, without empty ones; merge the packs if there are many."""
         names = self.storage.names(FOLDER)
         self._add(f"{_next_number(names):08d}-{pack_id}", tables)
         if len(_packs(_committed(names))) + 1 >= MOST_PACKS:
@@ -57,19 +60,20 @@ class Parts:
 
     def compact(self) -> None:
         """Merge the parts into one file per table, then delete them."""
-        # First what merged parts cover: once those are gone, it would count again.
+        # First remove the packs that merged parts cover: without the merged parts, these packs would count again.
         self.clean()
         names = self.storage.names(FOLDER)
         stems = _committed(names)
         for name in _tables_in(names) if stems else ():
             self.storage.write({f"{name}.parquet": parquet_bytes(self.merged(name))})
-        # Oldest first and rows first: a part that is left is newer than all that are gone, and has its curves.
+        # The oldest part goes first, so that after a kill the remaining parts are newer than all that are gone. Files
+        # of `trials` go before the others, so that every part that still counts has its curves.
         for stem in stems:
             self.storage.delete([f"{FOLDER}/{stem}{_COMMIT}"])
         self.storage.delete(f"{FOLDER}/{file}" for file in names if not file.endswith(_COMMIT))
 
     def clean(self) -> None:
-        """Remove unfinished parts, packs that a merged part covers, and other tables whose rows never came."""
+        """Remove unfinished files, packs that a merged part covers, and files of packs that were never committed."""
         self.storage.clean(FOLDER)
         names = self.storage.names(FOLDER)
         committed = set(_committed(names))
@@ -79,10 +83,10 @@ class Parts:
         """Trial id → status of the row that counts: "ok", "stopped" or "failed"."""
         best, compacted = _retry_if_file_vanished(lambda: self._best(_committed(self.storage.names(FOLDER))))
         status = {} if compacted is None else _as_dict(compacted)
-        return status | {trial_id: its_status for trial_id, (_, _, its_status) in best.items()}
+        return status | {trial_id: best_status for trial_id, (_, _, best_status) in best.items()}
 
     def merged(self, name: str) -> pa.Table:
-        """All rows of a table that count, in an order that compaction does not change; ValueError if unknown."""
+        """All rows of a table that count, in an order that compaction does not change; ValueError for no such table."""
         return _retry_if_file_vanished(lambda: self._merged(name))
 
     def _add(self, stem: str, tables: Mapping[str, pa.Table]) -> None:
@@ -95,7 +99,7 @@ class Parts:
         self.storage.write({f"{FOLDER}/{stem}{_COMMIT}": rows})
 
     def _merge_packs(self) -> None:
-        """Make the packs that lie apart one part. Its number is larger than theirs, which says that it covers them."""
+        """Merge the packs into one part. Its number is larger than theirs, which means that it covers them."""
         names = self.storage.names(FOLDER)
         packs = _packs(_committed(names))
         best = _best_of(self._keys(packs))
@@ -104,16 +108,19 @@ class Parts:
         self.storage.delete(f"{FOLDER}/{file}" for file in sorted(names) if file.partition(".")[0] in packs)
 
     def _best(self, stems: Sequence[str]) -> tuple[Best, pa.Table | None]:
-        """The best row of every trial that these parts decide, and ids with statuses of the compacted file."""
+        """Per trial the row that counts, if it is in these parts; and the ids and statuses of the compacted file."""
         best = _best_of(self._keys(stems))
-        # The compacted file comes after the parts: what a compaction moves meanwhile is seen twice, never missed.
+        # Parts are read before the compacted file: rows that a compaction moves meanwhile are seen twice, never missed.
         if not self.storage.exists(_COMPACTED):
             return best, None
         compacted = read_parquet(self.storage, _COMPACTED, _KEYS)
-        others = pa.array([trial_id for trial_id, (ok, _, _) in best.items() if not ok], pa.string())
-        if len(others):
-            rescued = pc.and_(pc.is_in(compacted["trial_id"], value_set=others), pc.equal(compacted["status"], "ok"))
-            for trial_id in compacted["trial_id"].filter(rescued).to_pylist():
+        # A row with status `ok` in the compacted file counts before any other row in a part.
+        not_ok = pa.array([trial_id for trial_id, (ok, _, _) in best.items() if not ok], pa.string())
+        if len(not_ok):
+            is_ok_before = pc.and_(
+                pc.is_in(compacted["trial_id"], value_set=not_ok), pc.equal(compacted["status"], "ok")
+            )
+            for trial_id in compacted["trial_id"].filter(is_ok_before).to_pylist():
                 del best[trial_id]
         return best, compacted
 
@@ -121,24 +128,24 @@ class Parts:
         names = self.storage.names(FOLDER)
         is_compacted = self.storage.exists(f"{name}.parquet")
         if name not in _tables_in(names) and not is_compacted:
-            known = ", ".join(sorted(_tables_in(names)))
-            raise ValueError(f"there is no table {name!r} in {self.storage.address()}; there are: {known}.")
+            tables = ", ".join(sorted(_tables_in(names)))
+            raise ValueError(f"there is no table {name!r} in {self.storage.address()}; there are: {tables}.")
         table, stems = _table(name), _committed(names)
         best, compacted = self._best(stems)
         rows = self._rows(table, stems, names, best)
         if compacted is None or not is_compacted:
             return rows
-        # Promotion: a column that one of the files lacks is null in its rows, a column that only it has is kept.
-        old = read_parquet(self.storage, f"{name}.parquet")
+        old_rows = read_parquet(self.storage, f"{name}.parquet")
         if best:
-            decided = pa.array(best, pa.string())
-            old = old.filter(pc.invert(pc.is_in(old["trial_id"], value_set=decided)))
-        merged = pa.concat_tables([table.schema.empty_table(), old, rows], promote_options="default")
-        # A compacted file is in order; a million rows take seconds to sort.
+            in_parts = pa.array(best, pa.string())
+            old_rows = old_rows.filter(pc.invert(pc.is_in(old_rows["trial_id"], value_set=in_parts)))
+        # "default" keeps the columns of all three tables: a column that one of them lacks is null in its rows.
+        merged = pa.concat_tables([table.schema.empty_table(), old_rows, rows], promote_options="default")
+        # A compacted file is sorted already, and to sort a million rows takes seconds.
         return table.in_order(merged) if rows.num_rows else merged
 
     def _rows(self, table: Table, stems: Sequence[str], names: set[str], best: Best) -> pa.Table:
-        """The rows of a table that count among those of some parts."""
+        """The rows of a table that count, of those in these parts."""
         ids: dict[int, list[str]] = {}
         for trial_id, (_, part, _) in best.items():
             ids.setdefault(part, []).append(trial_id)
@@ -147,7 +154,7 @@ class Parts:
         tables = [table.schema.empty_table()]
         parts = read_parquets(self.storage, [f"{FOLDER}/{file}" for file in files.values()])
         for number, rows in zip(files, parts, strict=True):
-            # All of them, mostly; a filter would copy the table, and at the end of a large sweep memory is what lacks.
+            # Mostly all rows count. A filter would copy them, and at the end of a large sweep memory is short.
             if rows.num_rows > len(ids[number]) or table.name != "trials":
                 rows = rows.filter(pc.is_in(rows["trial_id"], value_set=pa.array(ids[number], pa.string())))
             tables.append(rows)
@@ -159,9 +166,9 @@ class Parts:
 
 
 def _tables_in(names: set[str]) -> list[str]:
-    """The tables of `TABLES` and those that lie in these parts, whoever knows them; trials last, for they commit."""
-    others = {file.split(".")[1] for file in names if re.fullmatch(r"[\w-]+\.[\w-]+\.parquet", file)}
-    return [*sorted((TABLES.keys() | others) - {"trials"}), "trials"]
+    """Names of the tables of `TABLES` and of all tables in these parts; `trials` is last, because it commits a pack."""
+    stored_tables = {file.split(".")[1] for file in names if re.fullmatch(r"[\w-]+\.[\w-]+\.parquet", file)}
+    return [*sorted((TABLES.keys() | stored_tables) - {"trials"}), "trials"]
 
 
 def _table(name: str) -> Table:
@@ -174,12 +181,13 @@ def _number(stem: str) -> int:
 
 
 def _next_number(names: set[str]) -> int:
-    # Above every number in use, orphans included: a new part must never pick up curves of a killed writer.
+    # Larger than every number, also those of packs that a killed writer did not commit: a new part with such a number
+    # would get the curves of that pack.
     return 1 + max(map(_number, names), default=0)
 
 
 def _committed(names: set[str]) -> list[str]:
-    """Stems of the parts that have their rows and are not covered by a merged one, oldest first."""
+    """Names up to the table of the parts that are committed and that no merged part covers, oldest first."""
     stems = sorted(n.removesuffix(_COMMIT) for n in names if re.fullmatch(r"\d+(-[\w-]+)?\.trials\.parquet", n))
     covered = max((_number(stem) for stem in stems if "-" not in stem), default=0)
     return [stem for stem in stems if "-" not in stem or _number(stem) > covered]
@@ -203,7 +211,7 @@ def _as_dict(keys: pa.Table) -> dict[str, str]:
 
 
 def _retry_if_file_vanished(read: Callable[[], Result]) -> Result:
-    """Read anew when a merge or compaction removes a part between its listing and its opening."""
+    """Call `read` again if a merge or a compaction removed a file after it was listed and before it was opened."""
     for _ in range(100):
         try:
             return read()

@@ -1,17 +1,17 @@
-"""What a row is: the Arrow schemas of all tables.
+"""The columns of all tables, as Arrow schemas.
 
-    trials.parquet    one row per trial                  TRIALS
-    curves.parquet    one row per trial and epoch        CURVES
-    layers.parquet    one row per trial and layer        LAYERS
-    weights.parquet   one per trial, layer and moment    WEIGHTS
-    front.parquet     one row per cell (setting)         FRONT
+    trials.parquet    one row per trial                      TRIALS
+    curves.parquet    one row per trial and epoch            CURVES
+    layers.parquet    one row per trial and tensor           LAYERS
+    weights.parquet   one row per trial, layer and moment    WEIGHTS
+    front.parquet     one row per setting                    FRONT
 
 The columns of `trials` are those that follow from the trial (`mdlray.results.trial_columns`), those that are measured
-(`MEASURED`), and those of its pack.
+(`MEASURED`), and those of its pack (`OF_PACK`).
 
-A `?` after a type marks a column that may be null; a failed trial is a row whose measurements are null. Columns are
-added freely, nullable, because older files lack them; none is renamed or changes its meaning without a new
-`ROW_VERSION` and a reader for the old one. Units are in the names, accuracies are fractions in [0, 1].
+A `?` after a type marks a column that may be null. In the row of a failed trial, all measurements are null. A column
+that is added must be nullable, because older files lack it. To rename a column, or to change its meaning, takes a new
+`ROW_VERSION` and a reader for the old one. Units are in the names. Accuracies are fractions in [0, 1].
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ TYPES = {
 
 
 def schema_of(columns: Mapping[str, str]) -> pa.Schema:
-    """Columns by name, each with a type of `TYPES`; one that may be null has a `?` behind it: `"f64?"`."""
+    """The schema with these columns, name -> type; a type is one of `TYPES`, with a `?` if it may be null: `"f64?"`."""
     fields = [pa.field(name, TYPES[kind.rstrip("?")], nullable=kind.endswith("?")) for name, kind in columns.items()]
     return pa.schema(fields, metadata={"mdlray_row_version": str(ROW_VERSION)})
 
@@ -50,13 +50,13 @@ def in_order(columns: Mapping[str, str], order: Sequence[str]) -> dict[str, str]
 
 MEASURED: dict[str, dict[str, str]] = {
     "training": {
-        "label_changed_fraction": "f64?",  # of the training labels, different after the draw
-        "trained_epochs": "i64?",  # fewer than num_epochs where it was stopped or left the stack diverged
+        "label_changed_fraction": "f64?",  # fraction of the training labels that randomization changed
+        "trained_epochs": "i64?",  # fewer than num_epochs if the network was stopped early, or diverged
         "trained_validation_accuracy": "f64?",  # before quantization
         "trained_test_accuracy": "f64?",
     },
     "scores": {
-        "train_accuracy": "f64?",  # these four: of the decoded network
+        "train_accuracy": "f64?",  # this and the next three columns are those of the decoded network
         "validation_accuracy": "f64?",
         "test_accuracy": "f64?",
         "train_nats": "f64?",  # sum over the training examples of -ln p(label)
@@ -70,10 +70,10 @@ MEASURED: dict[str, dict[str, str]] = {
         "values_bytes": "i64?",
         "codebook_bytes": "i64?",
         "ideal_entropy_bits": "f64?",
-        "lzma_csr_bytes": "i64?",  # general compressors over the sparse layout
+        "lzma_csr_bytes": "i64?",  # this and the next two: general compressors over the sparse layout
         "zstd_csr_bytes": "i64?",
         "zlib_csr_bytes": "i64?",
-        "mdl_version": "i64?",  # of the files' format; sizes of different versions do not compare
+        "mdl_version": "i64?",  # version of the file's format; sizes of different versions do not compare
         "decoded_ok": "bool?",
     },
 }
@@ -81,16 +81,16 @@ MEASURED: dict[str, dict[str, str]] = {
 
 OF_PACK = {
     "sweep": "str",
-    "wall_seconds": "f64",  # the trial's share of its pack's
+    "wall_seconds": "f64",  # time of the pack divided by the number of its trials
     "device": "str",
     "num_members_in_pack": "i64",
     "pack_id": "str",
     "sweep_version": "str?",  # 16 hex digits: the text of the sweep's file when the row was made
 }
-"""Columns of `trials` that a pack's rows share."""
+"""Columns of `trials` that are equal in all rows of a pack."""
 
 OUTCOME = {
-    "status": "str",  # "ok", "failed", or "stopped": measured like "ok", but trained for a part of its epochs only
+    "status": "str",  # "ok", "failed", or "stopped": stopped early, and measured like any other trial
     "error": "str?",
 }
 
@@ -105,7 +105,7 @@ _ORDER = """
     codebook_bytes ideal_entropy_bits lzma_csr_bytes zstd_csr_bytes zlib_csr_bytes mdl_version decoded_ok wall_seconds
     device num_members_in_pack pack_id row_version spec
 """
-"""Of the columns in `trials.parquet`; one that is not named here comes after them."""
+"""The order of the columns in `trials.parquet`; a column that is not named here comes after them."""
 
 TRIALS = schema_of(in_order(TRIAL_COLUMNS | OUTCOME | OF_PACK | merged(MEASURED.values()), _ORDER.split()))
 
@@ -113,9 +113,9 @@ CURVES = schema_of(
     {
         "trial_id": "str",
         "epoch": "i64",
-        "train_nats_per_example": "f64?",  # of a student: KL from its teacher, on the pictures that it is fitted to
+        "train_nats_per_example": "f64?",  # of a student: KL divergence from its teacher on its own inputs
         "validation_nats_per_example": "f64?",
-        "train_accuracy": "f64?",  # of a student: where both have the same largest logit
+        "train_accuracy": "f64?",  # of a student: fraction of inputs where its largest logit is also its teacher's
         "validation_accuracy": "f64?",
         "sparsity": "f64?",  # fraction of the prunable weights that is zero
     }
@@ -137,16 +137,17 @@ LAYERS = schema_of(
 WEIGHTS = schema_of(
     {
         "trial_id": "str",
-        "layer": "str",  # as in LAYERS; weight tensors only, for biases are never removed
-        # "before_last_pruning": just before the last pruning step removes anything, what earlier steps removed is zero;
-        # "after_last_pruning": just after it; "trained": when training ended, or the trial was stopped, before
-        # quantization. A trial that is never pruned, or was stopped before its last pruning step, has the last only.
+        "layer": "str",  # as in LAYERS, but of weight tensors only, because biases are never removed
+        # "before_last_pruning": just before the last pruning step; weights that earlier steps removed are zero.
+        # "after_last_pruning": just after the last pruning step.
+        # "trained": at the end of training, or when the trial was stopped, before quantization. A trial that is never
+        # pruned, or was stopped before its last pruning step, has only this moment.
         "moment": "str",
-        "epoch": "f64",  # epochs done then; a fraction where pruning steps lie inside of epochs
-        "num_zero": "i64",  # weights that are zero (removed); with the counts they sum to all weights of the layer
+        "epoch": "f64",  # epochs done at that moment; it has a fraction if pruning steps lie inside of epochs
+        "num_zero": "i64",  # removed weights; with the sum of counts, they are all weights of the layer
         "low": "f64",  # lower edge of the first bin: -high
-        "high": "f64",  # upper edge of the last bin: the largest |weight|; 0 where no weight is left
-        "counts": "list<i64>",  # weights per bin, of those that are not zero: 64 bins of equal width over [low, high]
+        "high": "f64",  # upper edge of the last bin: the largest |weight|; 0 if all weights are removed
+        "counts": "list<i64>",  # weights per bin, without removed ones: 64 bins of equal width over [low, high]
     }
 )
 
@@ -166,12 +167,12 @@ FRONT = pa.unify_schemas(
         schema_of({f"{name}_{what}": "f64?" for name in _MEASURED for what in ("mean", "std")}),
         schema_of(
             {
-                "on_front": "bool",  # chosen on mean accuracy (see ranked_by) and mean bytes; students among themselves
-                "hypervolume": "f64?",  # of the group's front, repeated in each of its rows
-                "setting": "str",  # canonical JSON of the spec without seeds: what tells two cells apart
-                "ranked_by": "str?",  # accuracy that on_front compares: train where labels are random, else validation
-                "same_training_as": "str?",  # cell_id of the cell that counts for both; null where this one counts
-                "hypervolume_fixed_reference": "f64?",  # likewise, from one reference for all tables (`derived.front`)
+                "on_front": "bool",  # by mean accuracy (see ranked_by) and mean bytes; students among themselves
+                "hypervolume": "f64?",  # of the front of the row's group; equal in all rows of the group
+                "setting": "str",  # canonical JSON of the spec without seeds, which is different for every setting
+                "ranked_by": "str?",  # accuracy that on_front compares: "train" if labels are random, else "validation"
+                "same_training_as": "str?",  # cell_id of an equal setting that counts instead; null if this one counts
+                "hypervolume_fixed_reference": "f64?",  # hypervolume with `front.REFERENCE_BYTES`
             }
         ),
     ]
@@ -179,8 +180,8 @@ FRONT = pa.unify_schemas(
 
 
 def failed_row(spec: TrialSpec, error: str) -> dict[str, Any]:
-    """The row of a trial that did not come to its end: the trial, the error, and no measurement.
+    """The row of a failed trial: columns of the trial, the error, and nulls for all measurements.
 
-    The columns of its pack (`OF_PACK`) are null until the pack's are known.
+    The columns `OF_PACK` are null, too; `mdlray.results.pack_result.of_pack` fills them in.
     """
     return dict.fromkeys(TRIALS.names) | trial_columns(spec) | {"status": "failed", "error": error}

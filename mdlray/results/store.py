@@ -1,14 +1,14 @@
-"""The files of one sweep: `Store` knows every path below `results/<sweep>/`, writes what a pack brought, reads tables.
+"""The files of one sweep: `Store` has every path below `results/<sweep>/`, writes results of packs, and reads tables.
 
-    parts/ <table>.parquet        rows of each table, by pack and compacted (mdlray.results.parts)
-    models/<trial_id>.mdl         the compressed networks
-    checkpoints/<pack_id>.pt      packs that are half done
-    front.parquet derived.parquet                               what follows from all rows (mdlray.results.derived)
+    parts/ <table>.parquet           rows of each table, of single packs and compacted (mdlray.results.parts)
+    models/<trial_id>.mdl            the compressed networks
+    checkpoints/<pack_id>.pt         states of packs that are not finished
+    front.parquet derived.parquet    tables that follow from all rows (mdlray.results.derived)
     manifest.json optuna.journal figures/ report.html
 
-Every file is whole or absent, a pack's rows are written after everything they speak of, and the readers see the same
-before, during and after a compaction. Assumes one writer at a time (the driver). The place is a folder of this machine
-or a prefix in a bucket (mdlray.storage.storage).
+Every file is either whole or absent. The rows of a pack are written after the files that belong to them, and readers
+see the same rows before, during and after a compaction. There is one writer at a time, the driver. The storage is a
+folder of this machine or a prefix in a bucket (mdlray.storage.storage).
 """
 
 import json
@@ -39,7 +39,7 @@ FIGURES, MODELS, CHECKPOINTS = "figures", "models", "checkpoints"
 
 @dataclass(frozen=True)
 class Store:
-    """The results of one sweep; `folder` is a Path, or the URI of a prefix in a bucket, and so are all paths below."""
+    """The results of one sweep; `folder` is a Path, or the URI of a prefix in a bucket, and so are all paths in it."""
 
     folder: Path | str
     storage: Storage = field(init=False, compare=False, repr=False)
@@ -51,35 +51,37 @@ class Store:
 
     @property
     def name(self) -> str:
-        """What the folder is called: the sweep, or the sweep with `-quick`."""
+        """The name of the folder, e.g. `compare_pruning` or `compare_pruning-quick`."""
         return self.storage.name
 
     def path(self, name: str) -> Path | str:
-        """Where a file below the folder lies, or would: `trials.parquet`, `report.html`."""
+        """The path of a file in the folder, e.g. of `trials.parquet`; the file need not exist."""
         return self.storage.address(name)
 
     def model_path(self, trial_id: str) -> Path | str:
-        """Where the compressed network of this trial lies, or would; `mdlray.decode` takes it."""
+        """The path of this trial's compressed network, for `mdlray.decode`; the file need not exist."""
         return self.storage.address(model_file(_plain_name(trial_id)))
 
     def writing(self) -> AbstractContextManager[None]:
-        """Make the place and be its only writer.
+        """Make the folder, and hold its lock inside of the `with` block, as its only writer.
 
-        ValueError if another driver is, or if the store refuses us; OSError if the place cannot be written. Here the
-        lock is the system's and ends with the process, in a bucket it is an object that is renewed.
+        ValueError if another driver holds the lock, or if a bucket refuses access; OSError if the folder cannot be
+        written. In a folder the lock is one of the operating system, which ends with the process. In a bucket it is an
+        object that is renewed.
         """
         return self.storage.writing()
 
     def write_pack(self, pack_id: str, result: PackResult) -> None:
-        """Keep what a pack brought: its files, the rows of its tables, and last those of `trials`, which commit it.
+        """Write the result of a pack: its files, the rows of its tables, and last those of `trials`, which commit it.
 
-        Raises ValueError, before anything is written, for rows that do not fit the schemas, a table that is neither in
-        `TABLES` nor described by the result, trials that come twice, and rows or files of trials without a row in
-        `trials`.
+        Before anything is written, raises ValueError for rows that do not fit the schemas; for a table that is neither
+        in `TABLES` nor described by the result; for two rows of one trial; and for rows of other tables, or files, of a
+        trial without a row in `trials`.
         """
-        if strange := sorted(result.tables.keys() - TABLES.keys() - result.columns.keys()):
-            known = ", ".join(TABLES)
-            raise ValueError(f"pack {pack_id} brings rows of table {strange[0]!r}; the tables are: {known}.")
+        if unknown := sorted(result.tables.keys() - TABLES.keys() - result.columns.keys()):
+            raise ValueError(
+                f"pack {pack_id} brings rows of table {unknown[0]!r}; the tables are: {', '.join(TABLES)}."
+            )
         names = [*TABLES, *sorted(result.columns.keys() - TABLES.keys())]
         tables = {name: to_table(result.tables.get(name, []), _schema(name, result)) for name in names}
         named = {name: table["trial_id"].to_pylist() for name, table in tables.items()}
@@ -94,14 +96,14 @@ class Store:
         self._parts.write(stem, tables)
 
     def compact(self) -> None:
-        """Merge the parts into one file per table, then delete them; whoever kills this loses nothing."""
+        """Merge the parts into one file per table, then delete them; a kill at any moment loses no row."""
         self._parts.compact()
         self.clean()
 
     def clean(self) -> None:
-        """Remove what a killed writer left: unfinished files, and other tables whose rows never came."""
+        """Remove the files of a killed writer: unfinished files, and tables of packs that were never committed."""
         self._parts.clean()
-        # The report is no writer of tables: it may be at work on its page just now.
+        # A report does not need the lock, so it may be writing its page just now.
         self.storage.clean("", spare=[REPORT])
         self.storage.clean(MODELS)
 
@@ -114,9 +116,9 @@ class Store:
         return self._parts.status_by_trial()
 
     def read(self, name: str) -> pd.DataFrame:
-        """The table of that name, in an order that compaction does not change; columns as in `TABLES`.
+        """The table with this name, in an order that compaction does not change; columns as in `TABLES`.
 
-        A table that older sweeps did not have is empty. ValueError lists the tables there are.
+        A table that is younger than the sweep's rows is empty. ValueError for an unknown name lists the tables.
         """
         if name in DERIVED_TABLES:
             content = self._read(f"{name}.parquet")
@@ -130,51 +132,51 @@ class Store:
         return self.read("trials")
 
     def read_derived(self) -> pd.DataFrame | None:
-        """The derived columns, one row per trial (`mdlray.results.derived`); None where there are none."""
+        """The derived columns, one row per trial (`mdlray.results.derived`); None if there are none."""
         content = self._read(f"{COLUMNS_TABLE}.parquet")
         return None if content is None else to_frame(pq.read_table(pa.py_buffer(content)))
 
     def write_derived(self, tables: Mapping[str, pd.DataFrame]) -> None:
-        """Keep what `mdlray.results.derived.derive` made, each table as `<name>.parquet`."""
+        """Write the tables that `mdlray.results.derived.derive` made, each as `<name>.parquet`."""
         for name, frame in tables.items():
             schema = DERIVED_TABLES[name].schema if name in DERIVED_TABLES else None
             table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
             self.storage.write({f"{_plain_name(name)}.parquet": parquet_bytes(table)})
 
     def write_report(self, files: Mapping[str, bytes]) -> list[Path | str]:
-        """Keep figures and page (name below the folder → content); returns where they lie."""
+        """Write figures and page (path below the folder → content); returns their paths."""
         self.storage.write(files)
         return [self.storage.address(name) for name in files]
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Keep what the sweep was made with, as JSON."""
+        """Write the manifest, which says how the rows were made, as JSON."""
         self.storage.write({MANIFEST: (json.dumps(manifest, indent=2) + "\n").encode()})
 
     def read_manifest(self) -> dict[str, Any]:
-        """What `write_manifest` kept; empty where there is nothing, DamagedFileError where it cannot be understood."""
+        """The manifest that `write_manifest` wrote; empty if there is none; DamagedFileError if it cannot be read."""
         try:
             return parse_manifest(self._read(MANIFEST) or b"{}")
         except ValueError as error:
             raise DamagedFileError(self.path(MANIFEST), str(error)) from error
 
     def write_journal(self, content: bytes) -> None:
-        """Keep the search's journal."""
+        """Write the journal of the search."""
         self.storage.write({JOURNAL: content})
 
     def read_journal(self) -> bytes | None:
-        """The search's journal, where there was a search."""
+        """The journal of the search; None if there is none."""
         return self._read(JOURNAL)
 
     def write_checkpoint(self, pack_id: str, content: bytes) -> None:
-        """Keep the state of a pack that is half done, instead of the one before."""
+        """Write the state of a pack that is not finished; it replaces the state before."""
         self.storage.write({_checkpoint(pack_id): content})
 
     def read_checkpoint(self, pack_id: str) -> bytes | None:
-        """The last state of a pack that is half done, if it left one."""
+        """The last state of a pack that is not finished; None if there is none."""
         return self._read(_checkpoint(pack_id))
 
     def delete_checkpoint(self, pack_id: str) -> None:
-        """Forget the state of a pack; none is no error."""
+        """Delete the state of a pack; it is no error if there is none."""
         self.storage.delete([_checkpoint(pack_id)])
 
     def _read(self, name: str) -> bytes | None:
@@ -189,14 +191,14 @@ class Store:
 
 
 def _schema(name: str, result: PackResult) -> pa.Schema:
-    """The table's columns, ours first, then those that the result adds."""
-    ours = TABLES[name].schema if name in TABLES else schema_of({"trial_id": "str"})
+    """The table's columns: those of mdlray first, then those that the result adds."""
+    own = TABLES[name].schema if name in TABLES else schema_of({"trial_id": "str"})
     added = schema_of(result.columns.get(name, {}))
-    return pa.schema([*ours, *(field for field in added if field.name not in ours.names)], metadata=ours.metadata)
+    return pa.schema([*own, *(field for field in added if field.name not in own.names)], metadata=own.metadata)
 
 
 def _trials_of_files(files: Mapping[str, bytes]) -> dict[str, list[str]]:
-    """Folder to the trials whose files lie in it; ValueError for a name that is not `folder/trial_id.ending`."""
+    """Folder -> ids of the trials with files in it; ValueError for a name other than `folder/trial_id.ending`."""
     trials: dict[str, list[str]] = {}
     for name in files:
         parts = re.fullmatch(r"([\w-]+)/([\w-]+)\.\w+", name)

@@ -2,16 +2,16 @@
 
     trials     one row per trial
     curves     one row per trial and epoch
-    layers     one row per trial and layer
+    layers     one row per trial and tensor
     weights    one row per trial, layer and moment: a histogram of the weights
 
-A table of your own is one more entry. Its first column is `trial_id`, which says whose rows they are:
+To add a table, add an entry. Its first column is `trial_id`, the trial that a row belongs to:
 
     TABLES["classes"] = Table(
         "classes", schema_of({"trial_id": "str", "digit": "i64", "test_accuracy": "f64"}), ("trial_id", "digit")
     )
 
-What a pack leaves for it is `PackResult.tables["classes"]`; `Store.read("classes")` reads it.
+A worker puts the rows of a pack into `PackResult.tables["classes"]`, and `Store.read("classes")` reads the table.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from mdlray.results.schema import CURVES, LAYERS, TRIALS, WEIGHTS
 
 @dataclass(frozen=True)
 class Table:
-    """One kind of rows."""
+    """The name, the columns and the order of a table."""
 
     name: str
     """The file is `<name>.parquet`."""
     schema: pa.Schema
-    """Made by `mdlray.results.schema.schema_of`."""
+    """The columns, made by `mdlray.results.schema.schema_of`."""
     order: tuple[str, ...] = ("trial_id",)
-    """Readers see the rows sorted by these columns."""
+    """Columns by which the rows are sorted for readers."""
 
     def in_order(self, rows: pa.Table) -> pa.Table:
         """The rows in the order that readers see."""

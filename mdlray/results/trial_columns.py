@@ -1,9 +1,9 @@
-"""A trial -> the columns of `trials.parquet` that follow from it alone.
+"""A trial -> the columns of `trials.parquet` that follow from the trial alone.
 
-Every field of a part of the trial is a column of the field's name and type, e.g. `training.batch_size` the whole number
-`batch_size`. `COLUMN_NAMES` has the exceptions: fields with a column of another name, and fields without one, whose
-values are in the column `spec` only. So a new field has its column without a line here. A field that is younger than
-the first rows (`ADDED_FIELDS`) has a column that may be null, because older files lack it.
+Every field of a trial has a column with the field's name and type. For example, the field `training.batch_size` has the
+column `batch_size`, a whole number. `COLUMN_NAMES` has the exceptions: fields whose column has another name, and fields
+without a column, whose values are only in the column `spec`. So a new field gets its column without a change here. A
+field that was added later (`ADDED_FIELDS`) has a column that may be null, because older files lack it.
 """
 
 from collections.abc import Mapping
@@ -41,22 +41,22 @@ COLUMN_NAMES: dict[str, str | None] = {
     "seeds.data_order": "data_order_seed",
     "seeds.randomization": "randomization_seed",
 }
-"""Path of a field to its column, where that is not the field's own name; None: it has none."""
+"""Path of a field -> the name of its column, if it differs from the field's name; None if the field has no column."""
 
 _TYPES = {str: "str", int: "i64", float: "f64", bool: "bool", tuple: "str"}
 _COMPUTED = {
     "trial_id": "str",
     "cell_id": "str",  # what repetitions over seeds share
     "architecture": "str",
-    "student_strategy": "str?",  # how, e.g. "noise soft_labels random"; empty in round 0
-    "num_epochs": "i64",  # of a student: of its own fit
+    "student_strategy": "str?",  # how students are fitted, e.g. "noise soft_labels random"; empty in round 0
+    "num_epochs": "i64",  # of a student: the epochs of its own fit
     "row_version": "i64",
     "spec": "str",  # canonical JSON
 }
 
 
 def columns_of_part(part: str, kind: type, added: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Column to (field, type) of one part of a trial; fields in `added` have columns that may be null."""
+    """Column -> (field, type) for one part of a trial; fields in `added` have columns that may be null."""
     columns = {}
     for field in fields(kind):
         if column := COLUMN_NAMES.get(f"{part}.{field.name}", field.name):
@@ -93,7 +93,7 @@ def trial_columns(spec: TrialSpec) -> dict[str, Any]:
 
 
 def added_columns(spec: TrialSpec) -> dict[str, Any]:
-    """Those columns that older files lack."""
+    """The values of those `TRIAL_COLUMNS` that may be null, because older files lack them."""
     columns = trial_columns(spec)
     return {name: columns[name] for name, kind in TRIAL_COLUMNS.items() if kind.endswith("?")}
 
