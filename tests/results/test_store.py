@@ -101,7 +101,7 @@ def test_a_store_that_never_was_is_empty(tmp_path):
 def test_load_names_the_folder_and_the_command(tmp_path):
     folder = tmp_path / "compare_pruning-quick"
     with pytest.raises(
-        FileNotFoundError, match=r"compare_pruning-quick; `python -m mdlray.sweep compare_pruning` makes"
+        FileNotFoundError, match=r"compare_pruning-quick; `python -m mdlray.sweep compare_pruning --quick` makes"
     ):
         load(folder)
 
