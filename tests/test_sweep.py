@@ -193,6 +193,23 @@ def test_runs_reports_and_finds_everything_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_files_of_one_name_in_one_folder_are_noted(tmp_path: Path) -> None:
+    text = Path(TINY).read_text().replace("vary_seeds(6)", "vary_seeds(1)")
+    (tmp_path / "first.py").write_text(text)
+    (tmp_path / "second.py").write_text(text.replace("Does the command work?", "Another question?"))
+    outputs = [
+        end(start(name, *more, cwd=tmp_path))
+        for name, more in (("first.py", ["--trials", "1"]), ("second.py", ["--plan"]), ("first.py", ["--plan"]))
+    ]
+    note = "note: the last run in this folder was of first.py with the question 'Does the command work?'; rows of"
+    assert [note in " ".join(output.split()) for output in outputs] == [False, True, False], outputs
+    (last,) = Store(tmp_path / "results" / "tiny_sweep").read_manifest()["runs"]
+    assert (last["file"], len(last["sweep_version"])) == ("first.py", 16)
+    second = " ".join(end(start("second.py", "--trials", "1", cwd=tmp_path)).split())
+    assert note in second and second.index(note) < second.index("all 1 trials are done"), second
+
+
+@pytest.mark.slow
 def test_a_killed_driver_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     """kill -9 of the driver, twice; the resumed table equals the undisturbed one bit for bit."""
     undisturbed, disturbed = tmp_path / "a", tmp_path / "b"

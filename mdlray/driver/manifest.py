@@ -19,6 +19,8 @@ def describe_run(
     *,
     sweep: str,
     question: str,
+    file: str | None,
+    version: str | None,
     study: str,
     command: str,
     started: str,
@@ -28,10 +30,12 @@ def describe_run(
     counts: Mapping[str, int],
     member_steps: Mapping[str, int],
 ) -> dict[str, Any]:
-    """One run of the command; `started` is ISO 8601 in UTC."""
+    """One run of the command; `started` is ISO 8601 in UTC, `file` and `version` are those of the sweep's file."""
     return {
         "sweep": sweep,
         "question": question,
+        "file": file,
+        "sweep_version": version,
         "study": study,
         "command": command,
         "started": started,
@@ -54,6 +58,29 @@ def merge(
     for name, found in data_checksums.items():
         checksums[name] = list(dict.fromkeys([*checksums.get(name, []), *found]))
     return {"data_checksums": checksums, "runs": [*old.get("runs", []), dict(run)]}
+
+
+def shown_file(path: str) -> str | None:
+    """A sweep's file as a manifest names it: from the current directory, or its name alone where it lies elsewhere."""
+    if not path:
+        return None
+    file, here = Path(path), Path.cwd()
+    return file.relative_to(here).as_posix() if file.is_relative_to(here) else file.name
+
+
+def note_on_last_run(manifest: Mapping[str, Any], file: str | None, question: str) -> str | None:
+    """A word where the last run in the folder was of another file that asked something else.
+
+    A file that was moved asks what it asked, and an edited one is the same file. Runs of older versions name no file.
+    """
+    last = (manifest.get("runs") or [{}])[-1]
+    if not last.get("file") or file is None or last["file"] == file or last.get("question") == question:
+        return None
+    return (
+        f"the last run in this folder was of {last['file']} with the question {last.get('question')!r}; rows of trials "
+        "that this file does not ask are kept and are not on the front. Give one of the two sweeps another name, "
+        "or use another --results, to keep them apart."
+    )
 
 
 def package_version(name: str) -> str | None:

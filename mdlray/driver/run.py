@@ -5,7 +5,6 @@
 The driver is the only writer. Whatever ends it, the rows that are stored stay, and the same command goes on.
 """
 
-import itertools
 import signal
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from mdlray.data import Images, load_images
 from mdlray.driver.cpus import usable_cpus
-from mdlray.driver.manifest import current_commit, describe_run, merge
+from mdlray.driver.manifest import current_commit, describe_run, merge, shown_file
 from mdlray.driver.progress import SHOWN, Progress
 from mdlray.driver.signals import Interrupted, Signals
 from mdlray.driver.work_queue import SweepRequest, WorkQueue, grid_queue, search_queue
@@ -111,15 +110,19 @@ def run_missing(
             finished=recorder.store,
             lost=lambda pack, reason: recorder.store(pack, failed_pack(pack, reason, version)),
         )
+        looked_at = [first_packs]
+
+        def more() -> Sequence[Pack] | None:
+            return looked_at.pop() if looked_at else queue.more()
+
         packs = f" in {queue.num_packs} packs" if queue.num_packs is not None else ""
         console.print(f"{queue.num_trials} trials{packs}, {resources.num_parallel} at a time")
         recorder.note()
         recorder.progress.start()
         try:
-            batches = itertools.chain([first_packs], iter(queue.more, ...))
             with signals.watching():
                 done = dispatch.run_packs(
-                    lambda: next(batches),
+                    more,
                     lambda pack, save, images, checkpoint: worker.run_pack(
                         pack,
                         config,
@@ -225,6 +228,8 @@ class RunRecorder:
         about = describe_run(
             sweep=self.request.sweep.name,
             question=self.request.sweep.question,
+            file=shown_file(self.request.definitions.path),
+            version=sweep_version(self.request.definitions),
             study=self.request.sweep.study,
             command=self.request.command,
             started=self.started.at.isoformat(timespec="seconds"),

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mdlray.driver.manifest import note_on_last_run, shown_file
 from mdlray.planning import Pack, Sweep, missing_packs, plan_grid, replace_seeds
 from mdlray.planning.definitions import Definitions, sweep_version
 from mdlray.results import Store
 from mdlray.results.asked import count_not_asked, not_asked_note, note_asked, with_variant
 from mdlray.results.damage import move_damaged_aside
+from mdlray.results.parquet import DamagedFileError
 from mdlray.results.store import JOURNAL
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.storage.storage import move_aside
@@ -78,15 +80,26 @@ def prepare_folder(request: SweepRequest) -> list[str]:
     """Move damaged files aside and note what is asked, before anything runs; returns what to tell about the files."""
     notes = move_damaged_aside(request.store)
     note_asked(request.store, request.variant, open_search(request).asked_ids() if request.search else request.asked)
-    return notes
+    return notes + _notes_on_last_run(request)
 
 
 def notes_on_plan(request: SweepRequest) -> list[str]:
     """What people should know of rows that a grid would not ask; a search does not know yet what it asks."""
+    notes = _notes_on_last_run(request)
     if request.search:
-        return []
+        return notes
     number = count_not_asked(request.store, with_variant(request.store, request.variant, request.asked))
-    return [not_asked_note(number)] if number else []
+    return [*notes, not_asked_note(number)] if number else notes
+
+
+def _notes_on_last_run(request: SweepRequest) -> list[str]:
+    """A word where another sweep of this name was run in the folder before."""
+    file = shown_file(request.definitions.path)
+    try:
+        note = note_on_last_run(request.store.read_manifest(), file, request.sweep.question)
+    except DamagedFileError as error:  # a plan touches nothing, and a run has moved such a file aside before
+        note = str(error)
+    return [note] if note else []
 
 
 def answered(request: SweepRequest) -> dict[str, str]:
