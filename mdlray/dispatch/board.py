@@ -1,8 +1,8 @@
-"""A board in the head of the cluster: workers write on it how far they are, the driver reads it now and then.
+"""A board in the head of the cluster: workers write their progress on it, and the driver reads it about once a second.
 
-A write is one short request to the head (Ray's key-value store), which waits for nobody. It costs no process, as an
-actor would, and does not stop the pack until the driver has time for it, as a report to Ray Tune does. What is on the
-board is for people who watch; no result depends on it.
+A write is one short request to the key-value store of Ray's head. It needs no process of its own, as an actor would. It
+does not stop the pack until the driver has time for it, as a report to Ray Tune does. The board only serves the display
+of progress; no result depends on it.
 """
 
 import pickle
@@ -16,19 +16,19 @@ from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get, _in
 
 @dataclass(frozen=True)
 class Board:
-    """One run's; sent to workers, it is the same one there."""
+    """The board of one run; a copy that is sent to a worker is the same board."""
 
     name: str = field(default_factory=lambda: f"mdlray-{uuid.uuid4().hex}")
 
     def write(self, key: str, value: Any) -> None:
-        """Put a value under a key, in place of the one before."""
+        """Set the value of a key; it replaces the value before."""
         _internal_kv_put(key, pickle.dumps(value), namespace=self.name)
 
     def read(self, keys: Iterable[str]) -> dict[str, Any]:
-        """The present values of those of these keys that have one."""
+        """The present values of these keys, without keys that have none."""
         contents = {key: _internal_kv_get(key, namespace=self.name) for key in keys}
         return {key: pickle.loads(content) for key, content in contents.items() if content}
 
     def wipe(self, key: str) -> None:
-        """Take a key and its value away; one that is not there is no error."""
+        """Remove a key and its value; it is no error if there is no such key."""
         _internal_kv_del(key, namespace=self.name)

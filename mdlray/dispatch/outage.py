@@ -1,8 +1,8 @@
-"""Addresses that should answer -> word of the first that has stopped to, from threads that look all the time.
+"""Addresses that should answer -> a report of the first one that no longer does, from threads that probe them.
 
-A look is a TCP connection, opened and closed: it succeeds as long as a process listens, however busy it is. An address
-that never answered, as behind a firewall, says nothing and is not reported. A connection to a process on this machine
-may also be held open (`Watched.held`): the system closes it in the moment the process ends, however it ends.
+A probe opens a TCP connection and closes it. It succeeds as long as a process listens, even a busy one. An address that
+has never answered, e.g. behind a firewall, is not reported. A connection to a process on this machine may also be held
+open (`Watched.held`), because the system closes it at the moment when the process ends, for whatever reason.
 """
 
 import math
@@ -20,12 +20,12 @@ Lost = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Watched:
-    """Whose address it is, and for how many seconds it may be silent."""
+    """The name of what answers at an address, and the seconds for which it need not answer."""
 
     name: str
     patience_seconds: float
     held: bool = False
-    """Whether a connection is held open, to know of the end at once; then there is no patience."""
+    """Whether a connection is held open, so that the end is noticed at once; `patience_seconds` is not used then."""
 
 
 def connection(address: str) -> socket.socket:
@@ -40,7 +40,7 @@ def probe(address: str) -> None:
 
 
 def watch(addresses: Mapping[str, Watched], lost: Lost, over: threading.Event) -> None:
-    """Look until `over` is set; what goes away after that is meant to. `lost` is told what happened."""
+    """Probe the addresses until `over` is set, which means that they are left on purpose; `lost` gets the report."""
     polled = {address: watched for address, watched in addresses.items() if not watched.held}
     threading.Thread(target=_look, args=(polled, lost, over), daemon=True).start()
     for address, watched in addresses.items():
@@ -81,7 +81,7 @@ def _hold(address: str, watched: Watched, lost: Lost, over: threading.Event) -> 
 
 
 def _wait_for_the_end(held: socket.socket, over: threading.Event) -> None:
-    """Until the other side closes the connection: because it ends, or because it tires of a silent visitor."""
+    """Return when the other side closes the connection: because it ends, or because nothing was sent to it."""
     held.settimeout(SECONDS_BETWEEN_LOOKS)
     while not over.is_set():
         try:

@@ -1,4 +1,4 @@
-"""Packs through Ray Tune: a Searcher hands them out and takes their results, a lost pack is run again, later."""
+"""Packs -> Ray Tune -> results: a Searcher hands packs out and takes their results; a lost pack is run again."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ Work = Callable[..., PackResult]
 """(pack, save, **inputs) → result, on a worker; `save` hands the driver a checkpoint (bytes) to keep."""
 
 More = Callable[[], Sequence[Pack] | None]
-"""Packs that may start now and were not given out before; None when there will never be more."""
+"""Returns packs that may start now and that it has not returned before; None when there will be no more packs."""
 
 SCRATCH = "mdlray-tune-"
 
@@ -36,15 +36,15 @@ Ray Tune's own retries follow at once: under load all of them went to a node tha
 
 @dataclass(frozen=True)
 class DriverCallbacks:
-    """What the driver is told, always in its own thread."""
+    """Functions that the driver calls when something happens to a pack, always in the thread of `run_packs`."""
 
     inputs: Callable[[Pack], dict[str, Any]]
-    """A pack is about to start: what goes with it to its worker."""
+    """Called when a pack is about to start; returns the keyword arguments for its worker."""
     saved: Callable[[Pack, bytes], None]
-    """A checkpoint of a pack that is still running."""
+    """Called with a checkpoint of a pack that is still running."""
     finished: Callable[[Pack, PackResult], None]
     lost: Callable[[Pack, str], None]
-    """A pack whose worker was lost every time, with what is known about it."""
+    """Called with a pack whose worker was lost in every attempt, and with the reason as far as it is known."""
 
 
 def run_packs(
@@ -56,7 +56,8 @@ def run_packs(
 ) -> bool:
     """Run packs through Ray Tune until there are no more; returns False if `must_stop` became true before.
 
-    Packs that run then are ended, and missing. What `more` or the watch raises ends the run and comes out here.
+    Packs that are running at that moment are ended and have no result. An error that `more` or `watch` raises ends the
+    run, and is raised here.
     """
     feeder = _Feeder(more, watch)
     storage = _scratch_folder()
@@ -77,7 +78,7 @@ def run_packs(
     try:
         tuner.fit()
     except tune.TuneError as error:
-        # What a callback of the watch raised comes wrapped; the cause is what the user can act on.
+        # Ray Tune wraps an error of a callback; the user can act on its cause only.
         raise _reason(error) from None
     finally:
         shutil.rmtree(storage, ignore_errors=True)
@@ -102,7 +103,7 @@ class _Stop(tune.Stopper):  # type: ignore[misc]
 
 
 def _scratch_folder() -> str:
-    """A folder for what Ray Tune writes and nobody reads; those of drivers that were killed are removed."""
+    """A temporary folder for the files of Ray Tune, which are never read; folders of killed drivers are removed."""
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*"):
         owner = left.name.removeprefix(SCRATCH).partition("-")[0]
         if owner.isdigit() and not Path("/proc", owner).exists():
@@ -118,7 +119,7 @@ def _reason(error: BaseException) -> BaseException:
 
 
 class _Feeder(Searcher):  # type: ignore[misc]
-    """Hands out packs in order, takes their results, and hands out those of lost workers again, later."""
+    """Hands out packs in their order, takes their results, and hands out packs of lost workers again after a wait."""
 
     def __init__(self, more: More, watch: DriverCallbacks):
         super().__init__()
@@ -138,7 +139,7 @@ class _Feeder(Searcher):  # type: ignore[misc]
         return self.exhausted and not (self.waiting or self.again or self.given_up or self.running)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        # Not where the loss is noticed: Ray Tune swallows what a full disk raises there.
+        # Not in `on_trial_complete`, because Ray Tune swallows errors that are raised there, e.g. by a full disk.
         while self.given_up:
             lost = self.given_up.pop()
             self.watch.lost(lost, f"the worker was lost {self.losses[lost.pack_id]} times while it ran this pack")
@@ -162,8 +163,8 @@ class _Feeder(Searcher):  # type: ignore[misc]
         return self.waiting.popleft() if self.waiting else None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        # Here and not on completion: there Ray Tune swallows what a full disk raises and runs the pack again, and an
-        # interrupt between the two would throw a finished pack away.
+        # Not in `on_trial_complete`: Ray Tune swallows errors that are raised there, e.g. by a full disk, and would run
+        # the pack again. An interrupt between the two calls would also lose a finished pack.
         if trial_id in self.running and "checkpoint" in result:
             self.watch.saved(self.running[trial_id], result["checkpoint"])
         elif trial_id in self.running and "result" in result:

@@ -1,4 +1,4 @@
-"""What a pack gets of the cluster, and how many packs run at once; measured where it matters."""
+"""The CPUs and GPUs of a pack, and how many packs run at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOST_PACKS_PER_GPU = 4
 
 @dataclass(frozen=True)
 class Resources:
-    """What a pack gets and how many run at once."""
+    """The CPUs and GPUs of a pack, and how many packs run at a time."""
 
     num_parallel: int
     cpus_per_pack: float
@@ -28,9 +28,9 @@ class Resources:
 
 
 def on_each_kind_of_gpu(probe: Callable[[], int | None]) -> dict[str, int]:
-    """What `probe` returns on one free GPU of each kind in the cluster (kind → value), without those that return None.
+    """Kind of GPU → what `probe` returns on one free GPU of this kind, without kinds for which it returns None.
 
-    A kind is what Ray calls `accelerator_type`; GPUs that a node only claims to have are one kind as well.
+    A kind is Ray's `accelerator_type`. GPUs that a node declares, without having them, are a kind of their own.
     """
     nodes: dict[str, str] = {}
     for node in ray.nodes():
@@ -47,10 +47,10 @@ def on_each_kind_of_gpu(probe: Callable[[], int | None]) -> dict[str, int]:
 
 
 def on_each_node(task: Callable[[], Answer]) -> dict[str, Answer]:
-    """What `task` returns on every node that may run packs, and on the driver's (address → answer).
+    """Address of a node → what `task` returns on it, for every node that may run packs, and for the driver's node.
 
-    A node that is lost meanwhile has no answer: its packs will be run elsewhere. ValueError for one that cannot run our
-    code at all.
+    A node that is lost meanwhile has no answer, because its packs will be run elsewhere. ValueError for a node that
+    cannot run mdlray.
     """
     here = ray.get_runtime_context().get_node_id()
     nodes = {
@@ -82,7 +82,7 @@ def on_each_node(task: Callable[[], Answer]) -> dict[str, Answer]:
 
 
 def share_gpus(resources: Resources, packs_per_gpu: int) -> Resources:
-    """The same GPUs with up to so many packs on each, where there are CPUs for them."""
+    """The same GPUs with up to `packs_per_gpu` packs on each, but no more packs than CPUs."""
     cpus = int(ray.cluster_resources().get("CPU", 0))
     packs_per_gpu = max(1, min(packs_per_gpu, MOST_PACKS_PER_GPU, cpus // resources.num_parallel))
     return Resources(resources.num_parallel * packs_per_gpu, resources.cpus_per_pack, 1 / packs_per_gpu)

@@ -1,8 +1,8 @@
-"""What a person sees while a sweep runs: packs and trials done, epochs of running packs, time left, the front so far.
+"""The display of a running sweep: packs and trials done, epochs of running packs, time left, the front so far.
 
-In a terminal a block that redraws itself, elsewhere a plain line now and then. Workers say how far they are about once
-a second (`news`); a thread reads that, so that nothing else waits for it. The time left is that of
-`mdlray.driver.time_left`, and known from the first epochs.
+In a terminal it is a block that redraws itself; elsewhere it is a line of text every 20 seconds to 5 minutes. Workers
+report their progress about once a second (`news`). A thread reads these reports, so that nothing else waits for them.
+The time left is that of `mdlray.driver.time_left`, which is known from the first epochs on.
 """
 
 import threading
@@ -32,7 +32,7 @@ SHOWN = ("status", "dataset", "label_randomization_fraction", "validation_accura
 
 
 class News(Protocol):
-    """How far a pack is, as its worker says (`mdlray.worker.epochs.EpochsDone`)."""
+    """The progress of a pack, as its worker reports it (`mdlray.worker.epochs.EpochsDone`)."""
 
     @property
     def epoch(self) -> int: ...
@@ -51,29 +51,29 @@ class Progress:
     """Counts of one run of the command; `start` opens the display, `stop` closes it."""
 
     num_todo: int
-    """Trials this run has to do."""
+    """Number of trials of this run."""
     num_done_before: int
     console: Console
     packs: Sequence[Pack] | None = None
-    """All that this run has to do; None for a search, which packs trials as it goes."""
+    """All packs of this run; None for a search, which makes packs as it goes."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
-    """Rows for the front: those that were there before, and those of this run."""
+    """Rows for the front: those that were stored before, and those of this run."""
     num_parallel: int = 1
-    """Packs at a time."""
+    """Number of packs that run at a time."""
     read_news: Callable[[Sequence[str]], Mapping[str, News]] = lambda pack_ids: {}
-    """What running packs have said last, by their ids."""
+    """Takes ids of running packs, and returns id → its last report."""
     is_stopping: Callable[[], bool] = lambda: False
     """Whether a signal has asked the run to end."""
     num_trials: int = 0
     num_failed: int = 0
     num_packs: int = 0
     running: dict[str, tuple[Pack, Waiting, float]] = field(default_factory=dict)
-    """Packs that workers have, their kind and effort, and since when they have them."""
+    """Id of a running pack → the pack, its kind and effort, and the time of its start."""
     news: Mapping[str, News] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(init=False)
-    """Packs that no worker has had yet; empty for a search."""
+    """Packs that have not started; empty for a search."""
     effort: float = field(init=False)
-    """Of all packs."""
+    """Effort of all packs of this run."""
     done: list[PackTime] = field(default_factory=list)
     started: float = 0.0
     live: Live | None = None
@@ -85,12 +85,12 @@ class Progress:
 
     @property
     def num_packs_todo(self) -> int | None:
-        """None for a search."""
+        """Number of packs of this run; None for a search."""
         return None if self.packs is None else len(self.packs)
 
     @property
     def done_fraction(self) -> float:
-        """Of the effort of this run, or of its trials where the effort is not known yet."""
+        """Fraction of this run's effort that is done; for a search, whose effort is not known, of its trials."""
         if self.packs is None:
             begun = [(len(pack.members), self._fraction(name)) for name, (pack, _, _) in self._running()]
             done, todo = self.num_trials + sum(size * share for size, share in begun), float(self.num_todo)
@@ -160,7 +160,7 @@ class Progress:
         return grid
 
     def line(self) -> str:
-        """The same in one plain line."""
+        """The counts, the epochs of running packs and the front as one line of text."""
         said = [self.news[name] for name, _ in self._running() if name in self.news]
         epochs = ", ".join(f"{news.epoch}/{news.num_epochs}" for news in said[:PACKS_SHOWN])
         more = " ..." if len(said) > PACKS_SHOWN else ""
@@ -207,7 +207,7 @@ class Progress:
 
 
 def effort(pack: Pack) -> float:
-    """Of a pack's trials, in the unit of `mdlray.planning.training_effort`."""
+    """The effort of a pack's trials, in the unit of `mdlray.planning.training_effort`."""
     return sum(map(training_effort, pack.members))
 
 
