@@ -26,6 +26,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mdlray.planning import ceil_div
 from mdlray.report.axes import accuracy_axis, edges_axis, log_remainder, size_axis
 from mdlray.report.legend import RINGS, draw_legend, ring
 from mdlray.report.series import METHOD_STYLES, method_label, pale, series_labels
@@ -124,7 +125,7 @@ def _draw(
     styles = styles_of(cells["label"])
     with matplotlib.rc_context(LOOK):
         num_columns = min(4, len(panels), cells["dataset"].nunique())
-        num_rows = -(-len(panels) // num_columns)
+        num_rows = ceil_div(len(panels), num_columns)
         # Few panels have room, and need it: all families of a task may be in one.
         wide, high = (6.8, 4.4) if num_columns == 1 and not edges else (3.1, 2.6)
         width, height = max(wide * num_columns + 0.4, 5.6), high * num_rows + 1.1

@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from mdlray.planning import ceil_div
 from mdlray.report.series import METHOD_STYLES, pale
 
 RINGS: dict[int, tuple[Any, str]] = {
@@ -43,8 +44,8 @@ def draw_legend(
             # A scatter on axes that nobody sees: a line's marker cannot be dotted, and without axes nothing is drawn.
             entries.append(Figure().add_subplot().scatter([0], [0], s=62, label=label, **ring(dashes)))
     if entries:
-        num_lines = -(-len(entries) // int(figure.get_figwidth() / 1.85))
-        num_columns = -(-len(entries) // num_lines)
+        num_lines = ceil_div(len(entries), int(figure.get_figwidth() / 1.85))
+        num_columns = ceil_div(len(entries), num_lines)
         figure.legend(handles=entries, loc="outside lower center", ncols=num_columns, frameon=False, fontsize=8.5)
 
 

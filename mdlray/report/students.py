@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mdlray.planning import ceil_div
 from mdlray.report.axes import size_axis
 from mdlray.report.figures import LOOK, Picture, panel_title, picture_of
 from mdlray.spec import canonical_json, from_dict, replace_fields
@@ -57,7 +58,7 @@ def students(trials: pd.DataFrame, curves: pd.DataFrame) -> Picture:
     rows = lineages(trials)
     panels = [group for _, group in rows.groupby("panel", sort=False)]
     num_columns = min(_MOST_COLUMNS, len(panels))
-    num_rows = -(-len(panels) // num_columns)
+    num_rows = ceil_div(len(panels), num_columns)
     with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(max(3.7 * num_columns + 0.6, 6.4), 5.0 * num_rows + 1.1), layout="constrained")
         FigureCanvasAgg(figure)

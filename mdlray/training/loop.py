@@ -33,7 +33,7 @@ from mdlray.training.isolation import Errors
 from mdlray.training.objectives import Objective, label_objective
 from mdlray.training.regularizers import REGULARIZERS, add_penalty_gradient, member_strengths
 from mdlray.training.schedules import LEARNING_RATE_SCHEDULES
-from mdlray.training.state import Masks, State, all_parameters, keep, start
+from mdlray.training.state import Masks, State, all_parameters, drop_members, start
 
 Prune = Callable[[int, Sequence[int], Parameters, Masks | None, Histograms, Errors], Masks | None]
 """(steps done, members in the stack, their parameters, their masks, histograms and failures of all members) -> masks.
@@ -94,16 +94,16 @@ def fit(
     num_weights = sum(math.prod(shapes[index]) for index in family.weight_positions(shapes))
     brackets = [bracket(spec, num_weights) for spec in members]
     rungs = rung_epochs(halving, shared.num_epochs)
-    course = _Course(members, state.members, train, validation)
+    stack_inputs = _StackInputs(members, state.members, train, validation)
     while state.epoch < shared.num_epochs:
-        _train_epoch(family, state, course, prune, steps_per_epoch, objective)
+        _train_epoch(family, state, stack_inputs, prune, steps_per_epoch, objective)
         if halving and state.epoch in rungs:
             accuracy_M = state.curves.validation[-1].accuracy_M
             unusable = {m for m in state.members if state.diverged_epoch[m] or m in state.failed}
             accuracies = [math.nan if m in unusable else float(accuracy_M[m]) for m in state.members]
             staying = survivors([brackets[m] for m in state.members], accuracies, halving.keep)
-            keep(state, members, [state.members[place] for place in staying])
-            course = _Course(members, state.members, train, validation)
+            drop_members(state, members, [state.members[place] for place in staying])
+            stack_inputs = _StackInputs(members, state.members, train, validation)
         if after_epoch:
             after_epoch(state)
     parameters = all_parameters(state)
@@ -114,7 +114,7 @@ def fit(
     return Fitted(parameters, state.curves, diverged, state.trained_epochs, examples, state.histograms, state.failed)
 
 
-class _Course:
+class _StackInputs:
     """What the members in the stack are trained with: it follows from their specs and does not change."""
 
     def __init__(self, specs: Sequence[TrialSpec], members: Sequence[int], train: Examples, validation: Examples):
@@ -136,21 +136,23 @@ class _Course:
 
 
 def _train_epoch(
-    family: Family, state: State, course: _Course, prune: Prune, steps_per_epoch: int, objective: Objective
+    family: Family, state: State, stack_inputs: _StackInputs, prune: Prune, steps_per_epoch: int, objective: Objective
 ) -> None:
-    shared, parameters = course.training, state.parameters
+    shared, parameters = stack_inputs.training, state.parameters
     weights = family.prunable(parameters)
-    running = _Running(objective, len(state.members), parameters[0].device)
+    running = _EpochTotals(objective, len(state.members), parameters[0].device)
     done = state.epoch * steps_per_epoch
     steps, num_steps = range(done, done + steps_per_epoch), steps_per_epoch * shared.num_epochs
-    rates_SM = _rates(course.schedules, course.base_rate_M, steps, num_steps)
+    rates_SM = _rates(stack_inputs.schedules, stack_inputs.base_rate_M, steps, num_steps)
     epoch = state.epoch + 1
-    batches = epoch_batches(course.train, course.order_seeds, epoch, shared.batch_size, course.student_round)
+    batches = epoch_batches(
+        stack_inputs.train, stack_inputs.order_seeds, epoch, shared.batch_size, stack_inputs.student_round
+    )
     for rate_M, (inputs, answers) in zip(rates_SM, batches, strict=True):
         gradients = running.gradients(family, parameters, inputs, answers, state.dropout)
         with torch.no_grad():
             for index in weights:
-                add_penalty_gradient(gradients[index], parameters[index], course.strengths)
+                add_penalty_gradient(gradients[index], parameters[index], stack_inputs.strengths)
             state.step(parameters, gradients, rate_M)
             done += 1
             state.masks = prune(done, state.members, parameters, state.masks, state.histograms, state.failed)
@@ -158,13 +160,13 @@ def _train_epoch(
     score = running.score(steps_per_epoch * shared.batch_size)
     sparsity_M = _sparsity([parameters[index] for index in weights])
     of = len(state.trained_epochs)
-    state.curves.add(state.members, of, score, evaluate(family, parameters, course.validation), sparsity_M)
+    state.curves.add(state.members, of, score, evaluate(family, parameters, stack_inputs.validation), sparsity_M)
     for place in (~score.nats_M.isfinite()).nonzero().flatten().tolist():
         member = state.members[place]
         state.diverged_epoch[member] = state.diverged_epoch[member] or state.epoch
 
 
-class _Running:
+class _EpochTotals:
     """The sums of losses and right answers in an epoch, on the device, so that no step waits for the CPU."""
 
     def __init__(self, objective: Objective, members: int, device: torch.device):

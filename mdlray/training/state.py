@@ -1,6 +1,6 @@
 """The state of training as one value: everything that training changes.
 
-    start -> (an epoch of steps, `keep` if members are stopped early)* -> `all_parameters`
+    start -> (an epoch of steps, `drop_members` if members are stopped early)* -> `all_parameters`
     `to_plain` and `from_plain`: the same value as lists, numbers and tensors on the CPU, for a checkpoint
 
 Everything else that a step needs (rates, penalties, orders, labels) follows from the specs of the members. Members are
@@ -87,7 +87,7 @@ def start(
     )
 
 
-def keep(state: State, specs: Sequence[TrialSpec], staying: Sequence[int]) -> None:
+def drop_members(state: State, specs: Sequence[TrialSpec], staying: Sequence[int]) -> None:
     """Drop all members but `staying` from the stack; the results of those that stay are unchanged."""
     kept_places = [place for place, member in enumerate(state.members) if member in staying]
     dropped_places = [place for place, member in enumerate(state.members) if member not in staying]

@@ -20,7 +20,7 @@ from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import LEARNING_RATE_SCHEDULES, OPTIMIZERS, Examples, evaluate
 from mdlray.training.loop import _rates
 from mdlray.training.regularizers import add_penalty_gradient, member_strengths
-from mdlray.training.state import all_parameters, keep, start
+from mdlray.training.state import all_parameters, drop_members, start
 
 CUDA = torch.device("cuda")
 FAMILY = get_family("dense")
@@ -69,7 +69,7 @@ def test_who_leaves_goes_to_the_cpu_and_comes_back(optimizer: str) -> None:
         state = replace(cpu, parameters=parameters, step=step, masks=masks)
         pixels = torch.empty(500, 784, dtype=torch.uint8, device=CUDA)
         pruner = Pruner(FAMILY, specs, Examples(pixels, torch.empty(4, 500, device=CUDA), 0.1, 0.3), 10)
-        keep(state, specs, [1, 2])
+        drop_members(state, specs, [1, 2])
         rates_M = torch.empty(2, device=CUDA)
         state.step(state.parameters, [torch.ones_like(parameter) for parameter in state.parameters], rates_M)
         assert {tensor.device.type for _, tensors in state.left for tensor in tensors} == {"cpu"}

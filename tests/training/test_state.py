@@ -10,7 +10,7 @@ from mdlray.models import get_family
 from mdlray.planning import Halving
 from mdlray.spec import TrialSpec, replace_fields
 from mdlray.training import Examples, Fitted, State, fit
-from mdlray.training.state import from_plain, keep, start, to_plain
+from mdlray.training.state import drop_members, from_plain, start, to_plain
 
 SIZES, CPU = (20, 16, 5), torch.device("cpu")
 FAMILY = get_family("dense")
@@ -93,12 +93,12 @@ def test_everything_of_the_state_shrinks() -> None:
     seen: list[State] = []
     train(specs, None, after_epoch=seen.append)
     state = seen[-1]
-    keep(state, specs, [1, 4, 5])
+    drop_members(state, specs, [1, 4, 5])
     tensors = [*state.parameters, *(state.masks or []), *(m for moments in state.step.moments for m in moments)]
     assert {tensor.shape[0] for tensor in tensors} == {3} and len(tensors) == 4 + 2 + 8
     assert state.dropout is not None and state.dropout.rates == [0.0, 0.0, 0.5]
     assert state.members == [1, 4, 5] and [m for m, _ in state.left] == [[0, 2, 3, 6, 7]]
-    keep(state, specs, [4])
+    drop_members(state, specs, [4])
     assert state.dropout is None and state.trained_epochs == [8] * 8
 
 
