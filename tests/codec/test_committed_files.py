@@ -21,6 +21,7 @@ DIGESTS = {
     "pareto_search-random": "b8c1043b1adb364d707625ead629b22e4af40717a966b0ae1be907b87d5f9b79",
     "pareto_search-tpe": "7374d6d920859eba0f889083e83857521adaca39090bec672274b29f36eefce1",
     "pruning_variants": "440f889d5f1426f3d44107ee6a4399b58373cb0d2b687445768199f3e8e49c25",
+    "randomization": "e18f6c817432c7907b96cf5d03490edc73c703d763868a0a51df3b207d875722",
     "shrink_students": "1f9b0bc6d1e26e3ec94beca0a12a4fa91dff6a8950ec8776eb4d04f263c1a80c",
 }
 """Of each folder with models: SHA-256 of the names, headers and tensors (as float16) of its files. A folder to which
