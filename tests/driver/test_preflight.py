@@ -110,4 +110,4 @@ def test_a_worker_that_cannot_load_the_sweep_is_the_sweeps_error(separate_cluste
     assert run().wait(180) == 2, log.read_text()
     said = " ".join(log.read_text().split())
     assert "cannot load the sweep" in said and "KeyError: 'THE_KEY'" in said and "before `ray start`" in said
-    assert not list((cluster.folder / "results").rglob("*.parquet")) and said.count("THE_KEY") < 6
+    assert not list((cluster.folder / "results").rglob("*trials.parquet")) and said.count("THE_KEY") < 6
