@@ -30,8 +30,8 @@ settings.load_profile("mdlray")
 # Threads of one step wait for each other in a loop: beside other work on the same cores a test of seconds took minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that runs tests in the background, or under nohup, lets them ignore these signals, and they would hand that on to
-# the commands that they start and interrupt.
+# A shell that runs tests in the background, or under nohup, lets them ignore these signals, and they would hand that on
+# to the commands that they start and interrupt.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, usual)
