@@ -42,7 +42,7 @@ def trained_networks(more: list[Path]) -> Iterator[tuple[str, CodedNetwork]]:
     """Names and networks: of the reference runs, of NETWORKS, and of further files."""
     trials = pd.read_parquet(REFERENCE / "trials.parquet")
     for method, regularizer, ratio in FROM_REFERENCE:
-        chosen = (trials["architecture"] == "dense-100") & (trials["seed"] == 0)
+        chosen = (trials["architecture"] == "dense-100") & (trials["seed"] == 0) & (trials["dataset"] == "mnist")
         chosen &= trials["pruning_ratio"] == ratio
         chosen &= (trials["method"] == method) & (trials["regularizer"] == regularizer)
         (trial,) = trials["trial_id"][chosen]

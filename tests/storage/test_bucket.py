@@ -3,6 +3,8 @@
 import contextlib
 import select
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -213,3 +215,19 @@ def test_keys_that_the_store_does_not_know_are_refused_at_once(s3, make_row):
         with pytest.raises(ValueError, match="refuses these credentials; check AWS_ACCESS_KEY_ID"):
             look()
     assert time.monotonic() - begun < 20
+
+
+@pytest.mark.slow
+def test_a_process_may_end_right_after_it_has_read_a_table(s3, make_row):
+    """Without care about one such process in three is aborted by threads that Arrow has just started."""
+    store = Store(ADDRESS)
+    for number in range(8):
+        write(store, make_row, number)
+    store.compact()
+    code = f"from mdlray.results import Store; Store({ADDRESS!r}).status_by_trial()"
+    # Four at a time: on an idle machine the threads are ready before the process ends.
+    for _ in range(6):
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        assert [(process.communicate()[1], process.returncode) for process in processes] == [("", 0)] * 4
